@@ -1,0 +1,34 @@
+"""The only source of time. Everything else takes a moment, or a clock, as a parameter."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Something that knows the present moment."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware and in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class ManualClock:
+    """A clock that moves only when told to; shipped so that users can test as we do."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, step: timedelta | float) -> datetime:
+        """Move by a step (a timedelta, or seconds; may be negative) and return the new moment."""
+        self._now += step if isinstance(step, timedelta) else timedelta(seconds=step)
+        return self._now

@@ -1,0 +1,111 @@
+"""Client Keys and Client Secrets: how they look, how they are made, how a typo is seen.
+
+A Client Key is `khk` and 20 random characters. Its Client Secret is `khs`, those same 20
+characters, 32 random ones (165 bits) and a 7-character checksum:
+
+    khk 4f9q0c1mzx7w2a8d5k3e
+    khs 4f9q0c1mzx7w2a8d5k3e q8...32...1x 0h3k9zq
+
+The prefix lets a scanner recognise a leak, the embedded public part says whose it is even when
+only the secret was leaked (secret scanners need both halves of a pair in one file otherwise), and
+the checksum refuses typos without a database. The checksum is no protection: anyone can compute it.
+"""
+
+import re
+import zlib
+from collections.abc import Callable
+from typing import Never, NoReturn, Protocol, TypeVar
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+KEY_PREFIX = "khk"
+SECRET_PREFIX = "khs"  # noqa: S105 - a prefix, not a secret
+PUBLIC_LENGTH = 20
+RANDOM_LENGTH = 32  # 32 * log2(36) = 165 bits; NIST SP 800-63B asks for 112 to allow a fast hash
+CHECKSUM_LENGTH = 7  # 36^7 > 2^32
+
+# \Z, not $: a trailing newline is not part of a credential.
+CLIENT_KEY = re.compile(rf"{KEY_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH}}}\Z")
+CLIENT_SECRET = re.compile(
+    rf"{SECRET_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z"
+)
+
+T = TypeVar("T")
+
+
+class Random(Protocol):
+    """A source of randomness; `random.SystemRandom` for anything real."""
+
+    def choices(self, population: str, *, k: int) -> list[str]:
+        """Return k characters, each drawn from the whole population."""
+        ...
+
+
+class SecretValue:
+    """A text that opens a door. It shows itself only when asked by name.
+
+    repr, str, format and logging show a placeholder; pickling and copying into JSON fail.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the plain text. Every call of this is a place to look at in a review."""
+        return self._text
+
+    def map(self, function: Callable[[str], T]) -> T:
+        """Apply a function to the plain text."""
+        return function(self._text)
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format("[secret]", spec)
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("compare secrets by their digests, in constant time")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a secret is not pickled")
+
+
+def checksum(text: str) -> str:
+    """Return the CRC-32 of an ASCII text as 7 characters of base 36.
+
+    CRC-32 sees every change of one character and every swap of two neighbours.
+    """
+    number = zlib.crc32(text.encode("ascii"))
+    digits = ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return digits
+
+
+def generate_client_key(random: Random) -> str:
+    """Return a new Client Key."""
+    return KEY_PREFIX + "".join(random.choices(ALPHABET, k=PUBLIC_LENGTH))
+
+
+def generate_client_secret(client_key: str, random: Random) -> SecretValue:
+    """Return a new Client Secret that belongs to this Client Key."""
+    public = client_key.removeprefix(KEY_PREFIX)
+    body = SECRET_PREFIX + public + "".join(random.choices(ALPHABET, k=RANDOM_LENGTH))
+    return SecretValue(body + checksum(body))
+
+
+def well_formed(client_key: str, client_secret: str) -> bool:
+    """Tell whether these two could be a pair that we issued, without looking anything up."""
+    return (
+        CLIENT_KEY.match(client_key) is not None
+        and CLIENT_SECRET.match(client_secret) is not None
+        and client_secret.startswith(client_key.removeprefix(KEY_PREFIX), len(SECRET_PREFIX))
+        and checksum(client_secret[:-CHECKSUM_LENGTH]) == client_secret[-CHECKSUM_LENGTH:]
+    )

@@ -1,0 +1,137 @@
+"""The database: engine, sessions, transactions. SQLite and PostgreSQL run the same code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import DateTime, Dialect, MetaData, create_engine, event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_MS = 10_000
+BEGIN = "keyhook_begin"  # execution option: how SQLite is to begin; NONE: not at all
+
+
+class Base(DeclarativeBase):
+    """All tables of all floors; one MetaData, so one history of migrations."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware and in UTC in Python, whatever the database makes of it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        value = value.astimezone(UTC)
+        # SQLite has no time zones: there the text is UTC by agreement, so that it sorts.
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Database:
+    """One database: hands out sessions, brings the tables up to date."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        #: The same pool without transactions, for single reads that must be fast.
+        self.reader = self.engine.execution_options(
+            **{BEGIN: "NONE"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether one file and one writer at a time is all there is."""
+        return self.engine.dialect.name == "sqlite"
+
+    def session(self) -> Session:
+        """Return a new session that has not begun; use it as a context manager."""
+        return Session(self.engine, expire_on_commit=False, autoflush=False)
+
+    def upgrade(self) -> None:
+        """Bring the tables to the newest revision."""
+        command.upgrade(self._alembic(), "head")
+
+    def is_current(self) -> bool:
+        """Tell whether the tables are those that this version needs."""
+        with self.engine.connect() as connection:
+            present = MigrationContext.configure(connection).get_current_heads()
+        return set(present) == set(ScriptDirectory.from_config(self._alembic()).get_heads())
+
+    def revision(self, message: str) -> None:
+        """Write a new migration from what the models have and the database lacks (development)."""
+        command.revision(self._alembic(), message=message, autogenerate=True)
+
+    def _alembic(self) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["engine"] = self.engine
+        return config
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def writing(session: Session) -> Iterator[None]:
+    """Open one write transaction; commit at the end, roll back on an exception.
+
+    SQLite takes the write lock at the start: a transaction that reads first and then wants to
+    write would otherwise fail at once when another was faster, however long it could have waited.
+    """
+    with session.begin():
+        session.connection(execution_options={BEGIN: "IMMEDIATE"})
+        yield
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # The driver is not to begin transactions by itself; we say BEGIN, and how.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # FULL: a committed event outlives a power cut, not only a crash of ours.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        how = connection.get_execution_options().get(BEGIN, "DEFERRED")
+        if how != "NONE":
+            connection.exec_driver_sql(f"BEGIN {how}")
+
+    return engine

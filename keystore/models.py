@@ -1,0 +1,131 @@
+"""The tables of the ground floor: who there is, which keys they have, what was done."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from keystore.db import Base, UtcDateTime
+from keystore.rotation import SecretState
+
+NAME_LENGTH = 80
+
+#: SQLite counts up by itself only in a plain INTEGER primary key.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def stored_as_text(kind: type[StrEnum]) -> Enum:
+    """Return a column type that stores an enum's value as plain text, with no database type."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Role(StrEnum):
+    """What a person may do in their organization."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class Organization(Base):
+    """A customer of the product; everything belongs to exactly one."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class User(Base):
+    """A person who signs in to the settings pages."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    role: Mapped[Role] = mapped_column(stored_as_text(Role))
+    password_hash: Mapped[str] = mapped_column(String(255))  # argon2id, PHC string
+    is_active: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Key(Base):
+    """The named thing in the list. Its secrets come and go; id and Client Key stay for good."""
+
+    __tablename__ = "keys"
+    __table_args__ = (
+        Index(
+            "uq_keys_live_name",
+            "organization_id",
+            "name",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    client_key: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    generation: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    secret_created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: A deleted key leaves this row behind, so that its Client Key is never issued again.
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Secret(Base):
+    """One generation of a key's secret; only its digest is here."""
+
+    __tablename__ = "secrets"
+    __table_args__ = (
+        Index("uq_secrets_generation", "key_id", "generation", unique=True),
+        # The database itself refuses a second current secret, whatever our code does.
+        Index(
+            "uq_secrets_current",
+            "key_id",
+            unique=True,
+            sqlite_where=text("state = 'current'"),
+            postgresql_where=text("state = 'current'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"))
+    generation: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(120), unique=True)
+    state: Mapped[SecretState] = mapped_column(stored_as_text(SecretState))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    died_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditEvent(Base):
+    """One thing that somebody did; written in the transaction that did it."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor_kind: Mapped[str] = mapped_column(String(16))
+    actor_id: Mapped[str | None] = mapped_column(String(64))
+    actor_label: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64))
+    subject_type: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,22 @@
+"""The ground floor's collaborators in one value, as the pages and the floors above get them."""
+
+from dataclasses import dataclass
+
+from keystore.accounts import Accounts
+from keystore.clock import Clock
+from keystore.db import Database
+from keystore.keys import Keys
+from keystore.settings import Settings
+from keystore.vault import Vault
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a view needs. Made once, by the composition root."""
+
+    settings: Settings
+    db: Database
+    clock: Clock
+    vault: Vault
+    accounts: Accounts
+    keys: Keys

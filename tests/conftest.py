@@ -1,0 +1,157 @@
+"""What every story starts with: an empty database of either kind, a clock, Northwind's people."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from hypothesis import HealthCheck, settings
+
+from keystore.accounts import Accounts
+from keystore.audit import SYSTEM
+from keystore.clock import ManualClock
+from keystore.credentials import SecretValue
+from keystore.db import Database
+from keystore.keys import Issued, Keys
+from keystore.models import Organization, Role, User
+from keystore.services import Services
+from keystore.settings import Settings
+from keystore.vault import Vault
+from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
+
+settings.register_profile(
+    "keyhook",
+    deadline=None,  # tests are never timed
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("keyhook")
+
+PASSWORD = "correct horse battery"
+#: argon2 with the least work: these tests are not about its strength.
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty, migrated database; each test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        path = tmp_path / "keyhook.db"
+        shutil.copy(sqlite_template(), path)
+        yield f"sqlite:///{path}"
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        url = server.create()
+        yield url
+        server.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with fresh_database(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault([SecretValue("k" * 64)])
+
+
+@pytest.fixture
+def app_settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings as the demo has them: webhooks may reach loopback."""
+    return Settings(
+        data_dir=tmp_path,
+        database_url=database_url,
+        secret_keys=(SecretValue("k" * 64),),
+        base_url="http://127.0.0.1:8400",
+        allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        delivery_timeout=5.0,
+        log_level="warning",
+    )
+
+
+@pytest.fixture
+def accounts(clock: ManualClock) -> Accounts:
+    return Accounts(clock, QUICK_HASHER)
+
+
+@pytest.fixture
+def keys(vault: Vault, clock: ManualClock) -> Keys:
+    return Keys(vault, clock)
+
+
+@pytest.fixture
+def services(
+    app_settings: Settings,
+    database: Database,
+    clock: ManualClock,
+    vault: Vault,
+    accounts: Accounts,
+    keys: Keys,
+) -> Services:
+    return Services(
+        settings=app_settings,
+        db=database,
+        clock=clock,
+        vault=vault,
+        accounts=accounts,
+        keys=keys,
+    )
+
+
+@pytest.fixture
+def organization(database: Database, accounts: Accounts) -> Organization:
+    with database.session() as session:
+        return accounts.create_organization(session, name="Northwind", actor=SYSTEM)
+
+
+@pytest.fixture
+def add_user(
+    database: Database, accounts: Accounts, organization: Organization
+) -> Callable[[str, Role], User]:
+    def add(name: str, role: Role) -> User:
+        with database.session() as session:
+            return accounts.create_user(
+                session,
+                organization_id=organization.id,
+                email=f"{name.lower()}@northwind.example",
+                name=name,
+                role=role,
+                password=SecretValue(PASSWORD),
+                actor=SYSTEM,
+            )
+
+    return add
+
+
+@pytest.fixture
+def admin(add_user: Callable[[str, Role], User]) -> User:
+    return add_user("Ada", Role.ADMIN)
+
+
+@pytest.fixture
+def member(add_user: Callable[[str, Role], User]) -> User:
+    return add_user("Mel", Role.MEMBER)
+
+
+@pytest.fixture
+def issued(database: Database, keys: Keys, organization: Organization) -> Issued:
+    """One key with its secret."""
+    with database.session() as session:
+        return keys.create(session, organization_id=organization.id, name="Zapier", actor=SYSTEM)

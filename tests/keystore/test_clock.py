@@ -1,0 +1,21 @@
+"""The clocks tell UTC."""
+
+from datetime import UTC, datetime, timedelta
+
+from keystore.clock import ManualClock, SystemClock
+
+
+def test_the_system_clock_tells_utc_and_goes_on() -> None:
+    first, second = SystemClock().now(), SystemClock().now()
+
+    assert first.tzinfo is UTC
+    assert first <= second <= datetime.now(UTC)
+
+
+def test_the_manual_clock_moves_when_told() -> None:
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+    clock.advance(90)
+    clock.advance(timedelta(hours=-1))
+
+    assert clock.now() == datetime(2025, 12, 31, 23, 1, 30, tzinfo=UTC)

@@ -1,0 +1,105 @@
+"""Transactions and moments mean the same on SQLite and PostgreSQL."""
+
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from keystore.db import Database, writing
+from keystore.models import Organization, Secret
+from keystore.rotation import SecretState
+
+SUMMER_EVENING = datetime(2026, 7, 1, 23, 30, 0, 123456, tzinfo=timezone(timedelta(hours=-5)))
+
+
+def add(database: Database, name: str, at: datetime = SUMMER_EVENING) -> None:
+    with database.session() as session, writing(session):
+        session.add(Organization(id=uuid4(), name=name, created_at=at))
+
+
+def test_a_moment_comes_back_in_utc_to_the_microsecond(database: Database) -> None:
+    add(database, "Northwind")
+
+    with database.session() as session, session.begin():
+        [at] = session.scalars(select(Organization.created_at))
+
+    assert at == SUMMER_EVENING
+    assert at.tzinfo is UTC
+
+
+def test_a_moment_without_a_zone_is_a_mistake(database: Database) -> None:
+    with pytest.raises(StatementError, match="without a time zone"):
+        add(database, "Northwind", SUMMER_EVENING.replace(tzinfo=None))
+
+
+def test_an_exception_leaves_nothing_behind(database: Database) -> None:
+    def half_done() -> None:
+        with database.session() as session, writing(session):
+            session.add(Organization(id=uuid4(), name="half", created_at=SUMMER_EVENING))
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_done()
+
+    with database.session() as session, session.begin():
+        assert session.scalars(select(Organization)).all() == []
+
+
+def test_writers_that_read_first_wait_for_each_other(database: Database) -> None:
+    """Each counts and adds one; on SQLite a deferred transaction would fail here as `locked`."""
+    start, failures = threading.Barrier(6), []
+
+    def count_and_add(number: int) -> None:
+        start.wait()
+        try:
+            for turn in range(5):
+                with database.session() as session, writing(session):
+                    session.scalars(select(Organization)).all()
+                    name = f"{number} {turn}"
+                    session.add(Organization(id=uuid4(), name=name, created_at=SUMMER_EVENING))
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    threads = [threading.Thread(target=count_and_add, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    with database.session() as session, session.begin():
+        assert len(session.scalars(select(Organization)).all()) == 30
+
+
+def test_foreign_keys_count(database: Database) -> None:
+    orphan = Secret(
+        key_id=uuid4(),
+        generation=1,
+        digest="x",
+        state=SecretState.CURRENT,
+        created_at=SUMMER_EVENING,
+    )
+    with database.session() as session:
+        session.add(orphan)
+        with pytest.raises(IntegrityError):
+            session.flush()
+
+
+def test_the_reader_sees_what_was_committed_and_holds_no_transaction(database: Database) -> None:
+    with database.reader.connect() as connection:
+        before = connection.execute(select(Organization.name)).all()
+        add(database, "Northwind")  # nobody waits for a reader
+        after = connection.execute(select(Organization.name)).all()
+
+    assert before == []
+    assert [name for (name,) in after] == ["Northwind"]
+
+
+def test_tables_are_current_after_an_upgrade_which_may_be_repeated(database: Database) -> None:
+    assert database.is_current()
+    database.upgrade()
+    assert database.is_current()
