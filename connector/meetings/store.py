@@ -1,0 +1,287 @@
+"""Meetings, transcripts and notes: every query within a DataScope, every call one transaction."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connector.meetings import events, notes, rows, transcripts, writes
+from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
+from connector.meetings.ingest import MeetingInput, TranscriptInput
+from connector.meetings.links import Links
+from connector.meetings.models import MeetingRow, NotesRow, TranscriptRow
+from connector.meetings.queries import (
+    MeetingsQuery,
+    NotesQuery,
+    matching,
+    notes_matching,
+    of_meeting,
+    paged,
+    visible,
+)
+from connector.meetings.record import Record, happened, merged, with_outcome
+from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
+from connector.meetings.scope import DataScope
+from keystore.clock import Clock
+from keystore.db import writing
+from webhooks import outbox
+
+CHUNK = 500
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A meeting as it is now, and whether this call made or changed it."""
+
+    meeting: Meeting
+    created: bool
+    changed: bool
+
+
+@dataclass
+class Totals:
+    """What became of many meetings."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    @property
+    def seen(self) -> int:
+        """All of them."""
+        return self.created + self.changed + self.unchanged
+
+    def count(self, saved: Saved) -> None:
+        """Add one meeting."""
+        if saved.created:
+            self.created += 1
+        elif saved.changed:
+            self.changed += 1
+        else:
+            self.unchanged += 1
+
+
+@dataclass(frozen=True)
+class Listed(Generic[T]):
+    """One page of results, and how many there are on all pages."""
+
+    count: int
+    results: Sequence[T]
+
+
+class Meetings:
+    """The meetings of all organizations, each seen through a DataScope."""
+
+    def __init__(self, clock: Clock, links: Links) -> None:
+        self._clock = clock
+        self._links = links
+
+    def save(self, session: Session, scope: DataScope, uuid: UUID, given: MeetingInput) -> Saved:
+        """Add a meeting or replace it, and publish what happened to it.
+
+        The same input again changes nothing: `modified` stays, and no event is published.
+        """
+        with writing(session):
+            return self._save(session, scope, [(uuid, given)], publish=True)[0]
+
+    def save_many(
+        self,
+        session: Session,
+        scope: DataScope,
+        records: Iterable[tuple[UUID, MeetingInput]],
+        *,
+        publish: bool = True,
+        progress: Callable[[Totals], None] = lambda _: None,
+    ) -> Totals:
+        """Save all of these or, when an exception comes up (from the iterable too), none.
+
+        `progress` is called now and then with what was done so far. With publish=False no events
+        are published: for history that nobody wants to hear of.
+        """
+        totals = Totals()
+        with writing(session):
+            for chunk in _chunks(records):
+                for saved in self._save(session, scope, chunk, publish=publish):
+                    totals.count(saved)
+                session.expunge_all()  # written and done with; a long file must not pile up
+                progress(totals)
+        return totals
+
+    def set_outcome(
+        self, session: Session, scope: DataScope, uuid: UUID, label: str | None
+    ) -> Saved:
+        """Set a meeting's outcome, or clear it with None. Raises MeetingNotFound."""
+        with writing(session):
+            stored = rows.load(session, scope, [uuid]).get(uuid)
+            if stored is None:
+                raise MeetingNotFound
+            row, old = stored
+            new = with_outcome(scope.organization_id, label, old, self._clock.now())
+            if new is not old:
+                writes.change(session, scope, row, old, new)
+        return Saved(new.meeting, created=False, changed=new is not old)
+
+    def get(
+        self,
+        session: Session,
+        scope: DataScope,
+        uuid: UUID,
+        *,
+        include_crm_associations: bool = False,
+    ) -> Meeting:
+        """Return one meeting. Raises MeetingNotFound."""
+        with session.begin():
+            row = session.scalar(select(MeetingRow).where(visible(scope), MeetingRow.uuid == uuid))
+            if row is None:
+                raise MeetingNotFound
+            return rows.to_meetings(
+                session, scope, [row], with_associations=include_crm_associations
+            )[0]
+
+    def list(self, session: Session, scope: DataScope, query: MeetingsQuery) -> Listed[Meeting]:
+        """Return one page of the meetings asked for."""
+        condition = matching(scope, query)
+        with session.begin():
+            count = session.scalar(select(func.count()).select_from(MeetingRow).where(condition))
+            found = session.scalars(
+                paged(select(MeetingRow).where(condition), query.order, query.page, query.page_size)
+            ).all()
+            meetings = rows.to_meetings(
+                session, scope, found, with_associations=query.include_crm_associations
+            )
+        return Listed(count or 0, meetings)
+
+    def transcript(self, session: Session, scope: DataScope, uuid: UUID) -> Transcript:
+        """Return a transcript by its own uuid. Raises TranscriptNotFound."""
+        row = self._transcript(session, scope, uuid)
+        content = row.content
+        return Transcript(
+            uuid=uuid,
+            meeting_uuid=row.meeting_uuid,
+            speakers=[Speaker.model_validate(one) for one in content["speakers"]],
+            transcript=[Paragraph.model_validate(one) for one in content["transcript"]],
+            transcription_vtt_url=self._links.vtt_url(
+                scope.organization_id, uuid, self._clock.now()
+            ),
+        )
+
+    def captions(
+        self,
+        session: Session,
+        organization_id: UUID,
+        uuid: UUID,
+        *,
+        expires: int,
+        signature: str,
+    ) -> str:
+        """Return the WebVTT file that a signed link leads to.
+
+        Raises LinkRefused, TranscriptNotFound.
+        """
+        self._links.check(
+            organization_id, uuid, expires=expires, signature=signature, now=self._clock.now()
+        )
+        row = self._transcript(session, DataScope(organization_id), uuid)
+        return transcripts.as_vtt(TranscriptInput.model_validate(row.content))
+
+    def notes(self, session: Session, scope: DataScope, query: NotesQuery) -> Listed[Note]:
+        """Return one page of the notes asked for, rendered."""
+        condition = notes_matching(scope, query)
+        joined = select(MeetingRow, NotesRow).join(NotesRow, of_meeting(NotesRow)).where(condition)
+        with session.begin():
+            count = session.scalar(select(func.count()).select_from(joined.subquery()))
+            found = session.execute(paged(joined, query.order, query.page, query.page_size)).all()
+            meetings = rows.to_meetings(
+                session, scope, [row for row, _ in found], with_associations=False
+            )
+        pairs = zip(meetings, (row for _, row in found), strict=True)
+        return Listed(count or 0, [_note(meeting, row, query) for meeting, row in pairs])
+
+    def _save(
+        self,
+        session: Session,
+        scope: DataScope,
+        chunk: Sequence[tuple[UUID, MeetingInput]],
+        *,
+        publish: bool,
+    ) -> Sequence[Saved]:
+        """Save meetings with different uuids, in the caller's transaction."""
+        now = self._clock.now()
+        organization_id = scope.organization_id
+        stored = rows.load(session, scope, [uuid for uuid, _ in chunk])
+        fresh = [
+            merged(organization_id, uuid, given, None, now)
+            for uuid, given in chunk
+            if uuid not in stored
+        ]
+        added = writes.add_meetings(session, scope, fresh)
+        if late := [one.meeting.uuid for one in fresh if one.meeting.uuid not in added]:
+            # Another transaction added these since we looked; they are ours to change now.
+            stored |= rows.load(session, scope, late)
+        new = {record.meeting.uuid: record for record in fresh}
+        results = []
+        for uuid, given in chunk:
+            row, old = (None, None) if uuid in added else stored[uuid]
+            record = new[uuid] if old is None else merged(organization_id, uuid, given, old, now)
+            if row is not None and old is not None and record is not old:
+                writes.change(session, scope, row, old, record)
+            if publish and record is not old:
+                self._publish(session, scope, old, record)
+            results.append(Saved(record.meeting, created=old is None, changed=record is not old))
+        return results
+
+    def _publish(self, session: Session, scope: DataScope, old: Record | None, new: Record) -> None:
+        now = self._clock.now()
+        uuid = new.meeting.transcription_uuid
+        vtt_url = None
+        if new.transcript is not None and uuid is not None:
+            vtt_url = self._links.vtt_url(scope.organization_id, uuid, now)
+        for happening in happened(old, new):
+            outbox.publish(
+                session,
+                organization_id=scope.organization_id,
+                event_type=happening,
+                body=events.body(happening, new, vtt_url),
+                subject=str(new.meeting.uuid),
+                now=now,
+            )
+
+    @staticmethod
+    def _transcript(session: Session, scope: DataScope, uuid: UUID) -> TranscriptRow:
+        with session.begin():
+            row = session.scalar(
+                select(TranscriptRow).where(
+                    TranscriptRow.organization_id == scope.organization_id,
+                    TranscriptRow.uuid == uuid,
+                )
+            )
+        if row is None:
+            raise TranscriptNotFound
+        return row
+
+
+def _note(meeting: Meeting, row: NotesRow, query: NotesQuery) -> Note:
+    content = rows.notes_content(row)
+    if query.custom_category is not None:
+        content = notes.in_category(content, query.custom_category)
+    data = notes.rendered(meeting, content, query.output_format)
+    return Note(created=row.created, modified=row.modified, data=data)
+
+
+def _chunks(
+    records: Iterable[tuple[UUID, MeetingInput]],
+) -> Iterator[list[tuple[UUID, MeetingInput]]]:
+    """Cut into chunks; a uuid that comes again starts a new one, so that it finds the first."""
+    chunk: dict[UUID, MeetingInput] = {}
+    for uuid, given in records:
+        if uuid in chunk or len(chunk) == CHUNK:
+            yield list(chunk.items())
+            chunk = {}
+        chunk[uuid] = given
+    if chunk:
+        yield list(chunk.items())
