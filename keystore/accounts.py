@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -33,7 +34,10 @@ class Accounts:
     def __init__(self, clock: Clock, hasher: PasswordHasher | None = None) -> None:
         self._clock = clock
         self._hasher: Final = hasher or PasswordHasher()  # argon2id, RFC 9106's second choice
-        self._dummy_hash = self._hasher.hash("nobody has this password")
+
+    @cached_property
+    def _dummy_hash(self) -> str:
+        return self._hasher.hash("nobody has this password")
 
     def create_organization(self, session: Session, *, name: str, actor: Actor) -> Organization:
         """Add an organization. Raises BadName, and AccountError when there is one of this name."""
@@ -120,11 +124,12 @@ class Accounts:
 
         An unknown address costs the same hash as a wrong password, so that time tells nothing.
         """
+        dummy_hash = self._dummy_hash  # before anything is known, as its first use takes time
         with session.begin():
             user = session.scalars(
                 select(User).where(User.email == _storable(email.strip().lower()))
             ).one_or_none()
-        stored = self._dummy_hash if user is None else user.password_hash
+        stored = dummy_hash if user is None else user.password_hash
         text = password.reveal()[:MAX_PASSWORD_LENGTH]
         try:
             self._hasher.verify(stored, text.encode("utf-8", "surrogatepass"))

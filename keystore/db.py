@@ -95,6 +95,11 @@ class Database:
         config.attributes["engine"] = self.engine
         return config
 
+    def analyze(self) -> None:
+        """Let the database count its rows anew; after many were added its plans depend on it."""
+        with self.engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("ANALYZE")
+
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()

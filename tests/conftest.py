@@ -3,13 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from connector.app import Parts, assemble, create_app
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
@@ -113,6 +117,35 @@ def services(
         accounts=accounts,
         keys=keys,
     )
+
+
+@pytest.fixture
+def parts(app_settings: Settings, services: Services, clock: ManualClock) -> Parts:
+    """The whole installation, put together as in earnest, on this test's database and clock."""
+    assembled = assemble(app_settings, clock)
+    assembled.services.db.dispose()  # one pool of connections is enough
+    shared = replace(services, keys=assembled.services.keys)
+    return replace(assembled, services=shared)
+
+
+@pytest.fixture
+def app(parts: Parts) -> Flask:
+    return create_app(parts)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A caller of the API without a credential."""
+    return app.test_client()
+
+
+@pytest.fixture
+def api(app: Flask, issued: Issued) -> FlaskClient:
+    """A caller of the API with a key."""
+    client = app.test_client()
+    pair = f"{issued.key.client_key}:{issued.client_secret.reveal()}"
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {pair}"
+    return client
 
 
 @pytest.fixture

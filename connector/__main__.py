@@ -1,0 +1,5 @@
+"""`python -m connector` is `keyhook`."""
+
+from connector.cli import main
+
+main()

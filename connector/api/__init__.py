@@ -1,0 +1,24 @@
+"""The HTTP API under `/v1/`: one file per resource. Every address works with and without the slash.
+
+Views here read the request, call a service, shape the answer; they neither query nor commit.
+"""
+
+from flask import Blueprint, Flask
+
+from connector import problems
+from keystore.pages import csrf
+
+MAX_BODY_BYTES = 5_000_000
+
+
+def init_app(app: Flask) -> None:
+    """Put the API into an app whose `extensions["keyhook"]` holds the Services."""
+    from connector.api import events, me, meetings, notes, transcriptions, webhooks  # noqa: PLC0415
+
+    # Each file has a blueprint `bp` of its own with paths like "/meetings/", strict_slashes=False.
+    bp = Blueprint("api", __name__, url_prefix="/v1")
+    for resource in (me, meetings, transcriptions, notes, webhooks, events):
+        bp.register_blueprint(resource.bp)
+        csrf.exempt(resource.bp)  # no cookie opens anything here, so no other site can borrow one
+    app.register_blueprint(bp)
+    problems.init_app(app)

@@ -1,0 +1,32 @@
+"""Who am I: what platforms call to test a connection and to label it."""
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from connector import auth
+
+bp = Blueprint("me", __name__)
+
+
+@bp.get("/me/", strict_slashes=False)
+@auth.any_key
+def me() -> ResponseReturnValue:
+    """Return the calling key and its organization.
+
+    `organization_name` and `key_name` double what stands deeper, as some platforms can only build
+    a connection's label from the top level.
+    """
+    key = auth.principal()
+    return jsonify(
+        {
+            "organization": {"id": str(key.organization_id), "name": key.organization_name},
+            "key": {
+                "id": str(key.key_id),
+                "name": key.name,
+                "client_key": key.client_key,
+                "scopes": sorted(key.scopes),
+            },
+            "organization_name": key.organization_name,
+            "key_name": key.name,
+        }
+    )

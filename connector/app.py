@@ -1,0 +1,84 @@
+"""The composition root: every collaborator is made and handed over here, and nowhere else."""
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from connector import api, health
+from connector.meetings.events import event_types
+from connector.meetings.links import Links
+from connector.meetings.store import Meetings
+from keystore import pages as keystore_pages
+from keystore.accounts import Accounts
+from keystore.clock import Clock, SystemClock
+from keystore.db import Database
+from keystore.keys import Keys
+from keystore.pages import NavItem
+from keystore.services import Services
+from keystore.settings import Settings
+from keystore.vault import Vault
+from webhooks import pages as webhooks_pages
+from webhooks.catalog import Catalog
+from webhooks.services import Hooks
+from webhooks.subscriptions import Subscriptions
+from webhooks.worker import Worker
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an installation is made of, for the app, the command line and the tests."""
+
+    services: Services
+    hooks: Hooks
+    meetings: Meetings
+
+    def worker(self) -> Worker:
+        """Return a new delivery worker; each thread or process has one of its own."""
+        settings = self.services.settings
+        return Worker(
+            self.services.db,
+            self.services.vault,
+            self.services.clock,
+            allow_networks=settings.allow_networks,
+            timeout=settings.delivery_timeout,
+        )
+
+
+def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
+    """Make the parts from the settings; opens no connection yet."""
+    clock = clock or SystemClock()
+    catalog = Catalog()
+    for event_type in event_types():
+        catalog.register(event_type)
+    vault = Vault(settings.secret_keys)
+    subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
+    services = Services(
+        settings=settings,
+        db=Database(settings.database_url),
+        clock=clock,
+        vault=vault,
+        accounts=Accounts(clock),
+        # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
+        keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
+    )
+    meetings = Meetings(clock, Links(services.vault, settings.base_url))
+    return Parts(services, Hooks(catalog, subscriptions), meetings)
+
+
+def create_app(parts: Parts) -> Flask:
+    """Make the Flask app: the pages of both lower floors, the API, the health check."""
+    app = Flask("connector", static_folder=None)
+    app.extensions["keyhook"] = parts.services
+    app.extensions["keyhook_webhooks"] = parts.hooks
+    app.extensions["keyhook_meetings"] = parts.meetings
+    app.extensions["keyhook_nav"] = [
+        NavItem("Subscriptions", "webhooks.subscriptions"),
+        NavItem("Deliveries", "webhooks.deliveries"),
+    ]
+    app.config["MAX_CONTENT_LENGTH"] = api.MAX_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # fields in the order we wrote them
+    keystore_pages.init_app(app)
+    app.register_blueprint(webhooks_pages.blueprint)
+    app.register_blueprint(health.bp)
+    api.init_app(app)
+    return app

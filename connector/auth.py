@@ -1,0 +1,112 @@
+"""Who is calling: the Authorization header, and what a view demands of its caller.
+
+Two schemes carry the same pair: `Bearer KEY:SECRET` (the contract's own way) and
+`Basic base64(KEY:SECRET)` (RFC 7617; what Power Automate and curl -u send). Any other header, in
+any bytes, and any pair that is not valid, for whatever reason, gets one and the same 401.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar, cast
+
+from flask import g, request
+
+from connector.problems import Forbidden, Unauthorized
+from keystore import access
+from keystore.access import Access
+from keystore.audit import Actor
+from keystore.keys import VerifiedKey
+
+# Neither half holds a colon or a character beyond ASCII, so a pattern is the whole parser.
+BEARER = re.compile(r"Bearer +([0-9a-z]+):([0-9a-z]+)\Z", re.IGNORECASE | re.ASCII)
+BASIC = re.compile(r"Basic +([0-9A-Za-z+/]+={0,2})\Z", re.IGNORECASE | re.ASCII)
+PAIR = re.compile(rb"([0-9a-z]+):([0-9a-z]+)\Z")
+MAX_LENGTH = 512  # a pair has some 90 characters
+
+REALM = "keyhook"
+CHALLENGE = f'Bearer realm="{REALM}", Basic realm="{REALM}", charset="UTF-8"'
+DETAIL = (
+    "Send a valid Client Key and Client Secret as `Authorization: Bearer CLIENT_KEY:CLIENT_SECRET`"
+    " or as HTTP Basic. An admin finds them under Settings, Organization, Developer."
+)
+
+V = TypeVar("V", bound=Callable[..., object])
+
+
+def parse(header: str | None) -> tuple[str, str] | None:
+    """Return (Client Key, Client Secret) from an Authorization header, or None for anything else.
+
+    Never raises, whatever the text holds.
+    """
+    if header is None or len(header) > MAX_LENGTH:
+        return None
+    if bearer := BEARER.match(header):
+        # IGNORECASE is for the scheme's name (RFC 9110, 11.1); credentials are lower case.
+        key, secret = bearer.groups()
+        return (key, secret) if key.islower() and secret.islower() else None
+    if (basic := BASIC.match(header)) is None:
+        return None
+    try:
+        pair = PAIR.match(base64.b64decode(basic[1], validate=True))
+    except binascii.Error:
+        return None
+    return None if pair is None else (pair[1].decode("ascii"), pair[2].decode("ascii"))
+
+
+def any_key(view: V) -> V:
+    """Let every valid key call this view."""
+    return _guarded(view, Access("any-key"), None)
+
+
+def scoped(scope: str) -> Callable[[V], V]:
+    """Let keys with this scope call the view; the caller is then `principal()`."""
+    return lambda view: _guarded(view, Access(f"scope:{scope}"), scope)
+
+
+def signed_link(view: V) -> V:
+    """Let whoever has a link that we signed call this view; the view itself checks the link."""
+    view.access = Access("signed-link")  # type: ignore[attr-defined]
+    return view
+
+
+def principal() -> VerifiedKey:
+    """Return who is calling the current view."""
+    return cast("VerifiedKey", g.principal)
+
+
+def actor() -> Actor:
+    """Return the calling key as the one who acts, for the audit."""
+    key = principal()
+    return Actor("key", key.name, id=str(key.key_id), address=request.remote_addr)
+
+
+def _guarded(view: V, declared: Access, scope: str | None) -> V:
+    @wraps(view)
+    def guarded(*args: object, **kwargs: object) -> object:
+        g.principal = caller = _authenticate(request.headers.get("Authorization"))
+        if scope is not None and scope not in caller.scopes:
+            raise Forbidden(
+                f"This key lacks the scope {scope}; ask an admin for a key that has it.",
+                headers={
+                    "WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", '
+                    f'scope="{scope}"'
+                },
+            )
+        return view(*args, **kwargs)
+
+    guarded.access = declared  # type: ignore[attr-defined]
+    return cast("V", guarded)
+
+
+def _authenticate(header: str | None) -> VerifiedKey:
+    pair = parse(header)
+    services = access.services()
+    if pair is not None:
+        with services.db.reader.connect() as connection:
+            verified = services.keys.verify(connection, *pair)
+        if verified is not None:
+            return verified
+    raise Unauthorized(DETAIL, headers={"WWW-Authenticate": CHALLENGE})

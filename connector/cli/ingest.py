@@ -1,0 +1,94 @@
+"""Taking in many meetings from a file: all of it or none of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+from uuid import UUID
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from connector.cli import common
+from connector.meetings import ingest as reading
+from connector.meetings.errors import InvalidMeeting
+from connector.meetings.ingest import MeetingInput
+from connector.meetings.scope import DataScope
+from connector.problems import summary
+
+SHOWN = 20  # bad records that are named before we give up counting them out
+
+
+class BadRecords(Exception):
+    """The file holds records that we cannot take; each entry names line and field."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+@click.command(epilog="Example: keyhook ingest meetings.jsonl --no-events")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--no-events", is_flag=True, help="Publish nothing: for history.")
+@common.organization_option
+def ingest(file: Path, no_events: bool, organization: str | None) -> None:
+    """Add or change meetings from FILE, one JSON object (the API's Meeting) a line.
+
+    All of the file is taken or, when a record is bad, none of it; every bad record is named.
+    """
+    parts = common.this_installation()
+    scope = DataScope(common.whose(parts, organization).id)
+    with (
+        file.open("rb") as stream,
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            console=common.progress_console(),
+            transient=True,
+        ) as bar,
+    ):
+        task = bar.add_task("Reading", total=file.stat().st_size)
+        try:
+            with parts.services.db.session() as session:
+                totals = parts.meetings.save_many(
+                    session, scope, _records(stream, bar, task), publish=not no_events
+                )
+        except BadRecords as bad:
+            bar.stop()
+            _refuse(file, bad.found)
+    parts.services.db.analyze()
+    click.echo(
+        f"{totals.seen} meetings: {totals.created} new, {totals.changed} changed, "
+        f"{totals.unchanged} as they were."
+    )
+
+
+def _records(stream: BinaryIO, bar: Progress, task: TaskID) -> Iterator[tuple[UUID, MeetingInput]]:
+    """Yield the good records; at the end raise BadRecords if there were others."""
+    bad: list[str] = []
+    for number, line in enumerate(stream, start=1):
+        bar.advance(task, len(line))
+        if not line.strip():
+            continue
+        try:
+            record = reading.record(json.loads(line))
+        except InvalidMeeting as error:
+            bad.append(f"line {number}: {summary(error.fields)}")
+        except (ValueError, RecursionError) as error:
+            bad.append(f"line {number}: this is not one JSON object ({error})")
+        else:
+            if not bad:
+                yield record
+    if bad:
+        raise BadRecords(bad)
+
+
+def _refuse(file: Path, found: list[str]) -> NoReturn:
+    for entry in found[:SHOWN]:
+        click.echo(entry, err=True)
+    if len(found) > SHOWN:
+        click.echo(f"... and {len(found) - SHOWN} more", err=True)
+    raise click.ClickException(
+        f"{file}: {len(found)} bad record(s); nothing was taken. Mend them and run it again."
+    )

@@ -1,0 +1,111 @@
+"""Running the app under granian: one supervisor, some server processes, threads beside them.
+
+The delivery worker (and whatever else is to run in the background) lives as a thread in each
+server process: the demo's web server and worker are one process, and need no second command. Each
+worker claims its own deliveries, so that any number of them may run.
+"""
+
+import atexit
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from connector import logs
+from connector.app import Parts, assemble, create_app
+from keystore.settings import Settings
+
+#: Runs until the event is set; gets the parts of the process it lives in.
+Background = Callable[[Parts, threading.Event], None]
+
+BLOCKING_THREADS = 4  # per process; a thread waits while its request waits for the database
+STOP_SECONDS = 20.0
+log = logging.getLogger(__name__)
+
+
+def deliver(parts: Parts, stop: threading.Event) -> None:
+    """Send what has to be delivered."""
+    parts.worker().run_forever(stop)
+
+
+def serve(
+    environ: Mapping[str, str],
+    *,
+    host: str,
+    port: int,
+    workers: int = 1,
+    background: Sequence[Background] = (),
+) -> None:
+    """Serve until told to stop by SIGINT or SIGTERM. Each process reads its own settings."""
+    server = Server(
+        "keyhook",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=BLOCKING_THREADS,
+        log_level=LogLevels.warning,
+        log_dictconfig=_log_config(),
+        respawn_failed_workers=True,
+        workers_kill_timeout=int(STOP_SECONDS),
+    )
+    server.serve(target_loader=partial(_load, dict(environ), tuple(background)), wrap_loader=False)
+
+
+def free(host: str, port: int) -> bool:
+    """Tell whether a server could listen here."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _load(environ: Mapping[str, str], background: Sequence[Background]) -> Any:
+    """Make the app of one server process and start its threads."""
+    settings = Settings.from_env(environ)
+    logs.configure(settings.log_level)
+    parts = assemble(settings)
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=_kept_alive, args=(task, parts, stop), daemon=True)
+        for task in background
+    ]
+    for thread in threads:
+        thread.start()
+
+    def end() -> None:
+        stop.set()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+
+    # A process that is killed before this only leaves leases that run out.
+    atexit.register(end)
+    return create_app(parts)
+
+
+def _kept_alive(task: Background, parts: Parts, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            task(parts, stop)
+        except Exception:
+            log.exception("a background task failed; it starts again in a second")
+            stop.wait(1)
+
+
+def _log_config() -> dict[str, Any]:
+    """Let granian's own lines take the way of all others; it may not write to standard output."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "loggers": {"_granian": {"level": "WARNING", "propagate": True}},
+    }

@@ -1,0 +1,81 @@
+"""Samples: what a platform shows while somebody sets up a flow."""
+
+import json
+
+import pytest
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+
+from connector.app import Parts
+from connector.meetings.events import event_types
+from keystore.clock import ManualClock
+from keystore.db import Database
+from keystore.models import Organization
+from tests.connector.api.conftest import AddCaller, on_one_database
+from tests.connector.api.test_meetings import check_problem, put
+from tests.connector.meetings.support import NOTES, TRANSCRIPT
+from webhooks import outbox
+from webhooks.catalog import EventType
+
+NAMES = [event_type.name for event_type in event_types()]
+
+
+@pytest.mark.parametrize("event_type", event_types(), ids=lambda event_type: event_type.name)
+def test_where_nothing_happened_yet_there_is_a_made_up_sample(
+    api: FlaskClient, event_type: EventType
+) -> None:
+    for slash in ("", "/"):
+        answer = api.get(f"/v1/events/{event_type.name}/samples{slash}")
+        assert answer.status_code == 200
+        assert answer.json == [event_type.sample]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_are_the_newest_real_bodies_byte_for_byte(
+    api: FlaskClient,
+    database: Database,
+    organization: Organization,
+    clock: ManualClock,
+    parts: Parts,
+    name: str,
+) -> None:
+    for number in range(5):
+        clock.advance(60)
+        path = f"/v1/meetings/00000000-0000-4000-8000-00000000000{number}/"
+        put(api, path, subject=f"Ünïcode {number}", notes=NOTES, transcript=TRANSCRIPT)
+    answer = api.get(f"/v1/events/{name}/samples/")
+    assert answer.content_type == "application/json"
+    assert [one["subject"][-1] for one in answer.get_json()] == ["4", "3", "2"]
+    with database.session() as session:
+        bodies = [event.body for event in outbox.recent(session, organization.id, name, 3)]
+    assert answer.data == b"[" + b",".join(bodies) + b"]"
+    validator = Draft202012Validator(parts.hooks.catalog.get(name).schema)
+    for body in bodies:
+        validator.validate(json.loads(body))
+
+    assert len(api.get(f"/v1/events/{name}/samples/?limit=1").get_json()) == 1
+    assert len(api.get(f"/v1/events/{name}/samples/?limit=100").get_json()) == 5
+
+
+def test_an_unknown_type_is_told_those_there_are(api: FlaskClient) -> None:
+    body = check_problem(api.get("/v1/events/meeting.burned/samples/"), 404)
+    assert all(name in body["detail"] for name in NAMES)
+
+
+@on_one_database
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "", "x"])
+def test_a_bad_limit_is_told(api: FlaskClient, limit: str) -> None:
+    check_problem(
+        api.get("/v1/events/AINOTE/samples/", query_string={"limit": limit}), 400, "limit"
+    )
+
+
+def test_samples_are_the_organization_s_own(
+    api: FlaskClient, client: FlaskClient, stranger: FlaskClient, add_caller: AddCaller
+) -> None:
+    put(api, subject="Our secret")
+    path = "/v1/events/meeting.ended/samples/"
+    check_problem(client.get(path), 401)
+    check_problem(add_caller("meetings:read").get(path), 403)
+    assert b"Our secret" not in stranger.get(path).data
+    assert b"Our secret" in add_caller("webhooks").get(path).data

@@ -1,0 +1,145 @@
+"""Subscribing over the API, as a platform does when a flow is switched on and off."""
+
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from connector.app import Parts
+from keystore.audit import SYSTEM
+from keystore.keys import Issued
+
+TARGET = "https://hooks.zapier.com/hooks/standard/1/abc/"
+
+
+def subscribe(api: FlaskClient, **body: object) -> dict[str, object]:
+    answer = api.post(
+        "/v1/webhooks/", json={"event_type": "new_conversation", "target_url": TARGET} | body
+    )
+    assert answer.status_code == 201, answer.data
+    assert isinstance(answer.json, dict)
+    return answer.json
+
+
+def test_a_subscription_is_made_shown_listed_and_ended(api: FlaskClient) -> None:
+    answer = api.post("/v1/webhooks", json={"event_type": "new_conversation", "target_url": TARGET})
+    assert answer.status_code == 201
+    made = answer.json
+    assert made is not None
+    assert made["id"] == made["uuid"]
+    assert (made["event_type"], made["target_url"], made["target_type"], made["is_active"]) == (
+        "new_conversation",
+        TARGET,
+        1,
+        True,
+    )
+    assert made["signing_secret"].startswith("whsec_")
+    assert answer.headers["Location"] == f"http://127.0.0.1:8400/v1/webhooks/{made['id']}/"
+    assert answer.headers["Cache-Control"] == "no-store"
+    path = f"/v1/webhooks/{made['id']}/"
+
+    shown = {name: value for name, value in made.items() if name != "signing_secret"}
+    assert api.get(path).json == shown, "the signing secret is shown once"
+    assert api.get("/v1/webhooks/").json == {"count": 1, "results": [shown]}
+
+    ended = shown | {"is_active": False}
+    for _ in range(3):
+        gone = api.delete(path)
+        assert (gone.status_code, gone.json) == (200, ended)
+    assert api.get("/v1/webhooks/").json == {"count": 0, "results": []}
+    assert api.get(path).json == ended
+
+
+def test_the_target_type_follows_the_event_unless_it_is_given(api: FlaskClient) -> None:
+    assert subscribe(api, event_type="AINOTE")["target_type"] == 2
+    assert subscribe(api, event_type="new_conversation")["target_type"] == 1
+    assert subscribe(api, target_type=2)["target_type"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "event_type"),
+        ({"event_type": "AINOTE"}, "target_url"),
+        ({"event_type": 1, "target_url": TARGET}, "event_type"),
+        ({"event_type": "AINOTE", "target_url": TARGET, "target_type": 3}, "target_type"),
+        ({"event_type": "AINOTE", "target_url": TARGET, "target_type": True}, "target_type"),
+        ({"event_type": "AINOTE", "target_url": TARGET, "target_type": [1]}, "target_type"),
+        ({"event_type": "AINOTE", "target_url": TARGET, "targeturl": "x"}, "targeturl"),
+        ({"event_type": "meeting.burned", "target_url": TARGET}, "new_conversation"),
+        ({"event_type": "AINOTE", "target_url": "http://example.com/"}, "https"),
+        ({"event_type": "AINOTE", "target_url": "https://u:p@example.com/"}, ""),
+        ({"event_type": "AINOTE", "target_url": "https://10.0.0.1/"}, ""),
+        ({"event_type": "AINOTE", "target_url": "ftp://example.com/"}, "https"),
+        ({"event_type": "AINOTE", "target_url": "https://exa\x00mple.com/"}, ""),
+        ({"event_type": "AI\x00NOTE", "target_url": TARGET}, ""),
+        ({"event_type": "\ud800", "target_url": "https://\ud800.example/"}, ""),
+        ([1], "JSON object"),
+        ("x", "JSON object"),
+    ],
+)
+def test_bad_input_gets_one_clear_error_and_changes_nothing(
+    api: FlaskClient, body: object, told: str
+) -> None:
+    answer = api.post("/v1/webhooks/", json=body)
+
+    assert answer.status_code == 400, answer.data
+    assert answer.json is not None
+    assert told in answer.json["detail"]
+    assert api.get("/v1/webhooks/").json == {"count": 0, "results": []}
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_not_json_is_refused(api: FlaskClient, raw: bytes) -> None:
+    answer = api.post("/v1/webhooks/", data=raw, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert answer.content_type == "application/problem+json"
+
+
+def test_an_unknown_subscription_is_not_found(api: FlaskClient) -> None:
+    for call in (api.get, api.delete):
+        answer = call(f"/v1/webhooks/{uuid4()}/")
+        assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+
+
+def opening(issued: Issued) -> str:
+    return f"Bearer {issued.key.client_key}:{issued.client_secret.reveal()}"
+
+
+def test_another_organizations_subscription_is_not_there(
+    api: FlaskClient, client: FlaskClient, parts: Parts
+) -> None:
+    made = subscribe(api)
+    with parts.services.db.session() as session:
+        other = parts.services.accounts.create_organization(session, name="Contoso", actor=SYSTEM)
+    with parts.services.db.session() as session:
+        key = parts.services.keys.create(session, organization_id=other.id, name="k", actor=SYSTEM)
+    client.environ_base["HTTP_AUTHORIZATION"] = opening(key)
+
+    assert client.get("/v1/webhooks/").json == {"count": 0, "results": []}
+    for call in (client.get, client.delete):
+        assert call(f"/v1/webhooks/{made['id']}/").status_code == 404
+    assert api.get(f"/v1/webhooks/{made['id']}/").json["is_active"] is True  # type: ignore[index]
+
+
+def test_a_keys_death_is_the_end_of_its_subscriptions(
+    api: FlaskClient, client: FlaskClient, parts: Parts, issued: Issued
+) -> None:
+    made = subscribe(api)
+    organization_id = issued.key.organization_id
+    with parts.services.db.session() as session:
+        watcher = parts.services.keys.create(
+            session, organization_id=organization_id, name="watcher", actor=SYSTEM
+        )
+    client.environ_base["HTTP_AUTHORIZATION"] = opening(watcher)
+
+    with parts.services.db.session() as session:
+        parts.services.keys.delete(
+            session, issued.key.id, organization_id=organization_id, actor=SYSTEM
+        )
+
+    assert api.get("/v1/me/").status_code == 401
+    answer = client.get(f"/v1/webhooks/{made['id']}/")
+    assert answer.json is not None
+    assert answer.json["is_active"] is False
