@@ -83,13 +83,14 @@ def _organization(parts: Parts) -> Organization:
                 email=ADMIN,
                 password=_password(services.vault, ADMIN),
                 actor=SYSTEM,
+                admin="Ada Lindqvist",
             )
     with services.db.session() as session, suppress(AccountError):
         services.accounts.create_user(
             session,
             organization_id=organization.id,
             email=MEMBER,
-            name="member",
+            name="Mel Osei",
             role=Role.MEMBER,
             password=_password(services.vault, MEMBER),
             actor=SYSTEM,

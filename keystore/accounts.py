@@ -65,11 +65,23 @@ class Accounts:
         return user
 
     def found(
-        self, session: Session, *, name: str, email: str, password: SecretValue, actor: Actor
+        self,
+        session: Session,
+        *,
+        name: str,
+        email: str,
+        password: SecretValue,
+        actor: Actor,
+        admin: str | None = None,
     ) -> Organization:
-        """Add an organization and its first admin, both or neither. Raises as the two above."""
+        """Add an organization and its first admin, both or neither. Raises as the two above.
+
+        The admin is called what their address begins with, unless a name is given.
+        """
         organization = Organization(id=uuid4(), name=clean_name(name), created_at=self._clock.now())
-        user = self._new_user(organization.id, email, email.partition("@")[0], Role.ADMIN, password)
+        user = self._new_user(
+            organization.id, email, admin or email.partition("@")[0], Role.ADMIN, password
+        )
         taken = "There is such an organization, or such an account, already."
         with _taken(taken), writing(session):
             self._add_organization(session, organization, actor)

@@ -192,7 +192,7 @@ class Keys:
         now = self._clock.now()
         with writing(session):
             key = _live(session, key_id, organization_id)
-            if confirm_name is not None and confirm_name.strip() != key.name:
+            if confirm_name is not None and _normal(confirm_name) != key.name:
                 raise NameMismatch
             if not _changed_one(
                 session,
@@ -279,12 +279,16 @@ class Keys:
 
 def clean_name(name: str) -> str:
     """Return a name without outer blanks; raises BadName unless a person could read it."""
-    name = unicodedata.normalize("NFC", name.strip())
+    name = _normal(name)
     # Control, format and surrogate characters cannot be seen, typed to confirm, or stored.
     unseen = any(unicodedata.category(character)[0] == "C" for character in name)
     if not name or len(name) > NAME_LENGTH or unseen:
         raise BadName
     return name
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _live(session: Session, key_id: UUID, organization_id: UUID) -> Key:

@@ -211,6 +211,14 @@ def test_deleting_asks_for_the_name(desk: Desk) -> None:
     assert desk.verify(issued) is not None
 
 
+def test_the_name_may_be_typed_on_any_keyboard(desk: Desk) -> None:
+    issued = desk.create("Zürich")
+
+    desk.delete(issued, confirm_name=" Zu\u0308rich ")
+
+    assert desk.names() == []
+
+
 def test_two_live_keys_never_share_a_name_but_a_deleted_one_frees_it(desk: Desk) -> None:
     first = desk.create("Zapier")
     other = desk.create("n8n")

@@ -1,0 +1,194 @@
+"""Settings -> Organization -> Developer: the organization's keys, for its admins."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    abort,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+
+from keystore import scopes
+from keystore.access import actor, admin_only, services, the_visitor
+from keystore.errors import (
+    AlreadyDone,
+    BadName,
+    GenerationConflict,
+    KeystoreError,
+    NameMismatch,
+    NameTaken,
+)
+from keystore.keys import Issued
+from keystore.models import Key
+from keystore.pages.errors import calm
+from keystore.pages.forms import AddKeyForm, DeleteForm, NameForm, RegenerateForm
+
+blueprint = Blueprint("developer", __name__, url_prefix="/settings/organization/developer")
+
+INVALID = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@blueprint.get("/")
+@admin_only
+def index() -> ResponseReturnValue:
+    """List the keys."""
+    keys, accounts = services().keys, services().accounts
+    with services().db.session() as db:
+        listed = keys.list(db, the_visitor().organization.id)
+        creators = {key.created_by for key in listed if key.created_by is not None}
+        people = {creator: accounts.get(db, creator) for creator in creators}
+    return render_template("keys/index.html", keys=listed, people=people)
+
+
+@blueprint.route("/keys/new/", methods=["GET", "POST"])
+@admin_only
+def add() -> ResponseReturnValue:
+    """Ask for a name, make the key, and show its secret in the very answer to the form."""
+    form = AddKeyForm()
+    if form.validate_on_submit():
+        key_id = UUID(form.key_id.data)
+        try:
+            with services().db.session() as db:
+                issued = services().keys.create(
+                    db,
+                    organization_id=the_visitor().organization.id,
+                    name=form.name.data or "",
+                    actor=actor(),
+                    created_by=the_visitor().user.id,
+                    key_id=key_id,
+                )
+        except AlreadyDone:
+            # The form was sent twice. The key's own page says what can be done now.
+            return redirect(url_for(".show", key_id=key_id), HTTPStatus.SEE_OTHER)
+        except (BadName, NameTaken) as error:
+            _blame(form, error)
+        else:
+            return _reveal(issued, HTTPStatus.CREATED)
+    if form.key_id.errors:
+        abort(HTTPStatus.BAD_REQUEST)
+    return render_template("keys/add.html", form=form), _status(form)
+
+
+@blueprint.get("/keys/<uuid:key_id>/")
+@admin_only
+def show(key_id: UUID) -> ResponseReturnValue:
+    """Show one key, without its secret. A reload of the page with the secret ends up here."""
+    return render_template("keys/show.html", key=_get(key_id), scopes=scopes.OPERATIONS)
+
+
+@blueprint.route("/keys/<uuid:key_id>/rename/", methods=["GET", "POST"])
+@admin_only
+def rename(key_id: UUID) -> ResponseReturnValue:
+    """Change the name. The list's pencil posts here in the background and wants JSON."""
+    form = NameForm()
+    if form.validate_on_submit():
+        try:
+            with services().db.session() as db:
+                key = services().keys.rename(
+                    db,
+                    key_id,
+                    organization_id=the_visitor().organization.id,
+                    name=form.name.data or "",
+                    actor=actor(),
+                )
+        except (BadName, NameTaken) as error:
+            _blame(form, error)
+        else:
+            if _wants_json():
+                return jsonify(name=key.name)
+            flash(f"Renamed to “{key.name}”. Its credentials stay as they were.")
+            return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
+    if form.errors and _wants_json():
+        return jsonify(error=form.name.errors[0]), INVALID
+    key = _get(key_id)
+    if not form.is_submitted():
+        form.name.data = key.name
+    return render_template("keys/rename.html", form=form, key=key), _status(form)
+
+
+@blueprint.route("/keys/<uuid:key_id>/regenerate/", methods=["GET", "POST"])
+@admin_only
+def regenerate(key_id: UUID) -> ResponseReturnValue:
+    """Say what will happen; then replace the secret and show the new one in the answer."""
+    form = RegenerateForm()
+    if form.validate_on_submit():
+        try:
+            with services().db.session() as db:
+                issued = services().keys.regenerate(
+                    db,
+                    key_id,
+                    organization_id=the_visitor().organization.id,
+                    generation=form.generation.data or 0,
+                    actor=actor(),
+                )
+        except GenerationConflict:
+            return calm(
+                "Already regenerated",
+                "This key's secret was regenerated after you opened that page, by you or by "
+                "another admin. Nothing was changed this time. The newer secret was shown once, "
+                "when it was made.",
+                HTTPStatus.CONFLICT,
+                link=("Go to the key", url_for(".show", key_id=key_id)),
+            )
+        return _reveal(issued, HTTPStatus.OK)
+    if form.errors:
+        abort(HTTPStatus.BAD_REQUEST)
+    key = _get(key_id)
+    form.generation.data = key.generation
+    return render_template("keys/regenerate.html", form=form, key=key)
+
+
+@blueprint.route("/keys/<uuid:key_id>/delete/", methods=["GET", "POST"])
+@admin_only
+def delete(key_id: UUID) -> ResponseReturnValue:
+    """Ask for the name, then end the key for good."""
+    form, key = DeleteForm(), _get(key_id)
+    if form.validate_on_submit():
+        try:
+            with services().db.session() as db:
+                services().keys.delete(
+                    db,
+                    key_id,
+                    organization_id=the_visitor().organization.id,
+                    actor=actor(),
+                    confirm_name=form.name.data or "",
+                )
+        except NameMismatch as error:
+            _blame(form, error)
+        else:
+            flash(f"Deleted “{key.name}”. Its credentials have stopped working.")
+            return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
+    return render_template("keys/delete.html", form=form, key=key), _status(form)
+
+
+def _get(key_id: UUID) -> Key:
+    organization_id = the_visitor().organization.id
+    with services().db.session() as db:
+        return services().keys.get(db, key_id, organization_id=organization_id)
+
+
+def _reveal(issued: Issued, status: HTTPStatus) -> ResponseReturnValue:
+    """Render the only page that ever holds a secret.
+
+    No redirect, against the custom for forms: the secret would have to wait somewhere meanwhile.
+    """
+    return render_template("keys/reveal.html", key=issued.key, secret=issued.client_secret), status
+
+
+def _blame(form: NameForm | DeleteForm, error: KeystoreError) -> None:
+    form.name.errors = [*form.name.errors, error.detail]
+
+
+def _status(form: NameForm | DeleteForm) -> HTTPStatus:
+    return INVALID if form.errors else HTTPStatus.OK
+
+
+def _wants_json() -> bool:
+    return request.accept_mimetypes.best == "application/json"

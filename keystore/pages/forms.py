@@ -1,0 +1,72 @@
+"""What the pages ask for. Whether a name will do is the services' to say, not a form's."""
+
+from uuid import uuid4
+
+from flask_wtf import FlaskForm
+from wtforms import EmailField, HiddenField, IntegerField, PasswordField, StringField
+from wtforms.validators import UUID, InputRequired
+from wtforms.widgets import HiddenInput
+
+from keystore.models import NAME_LENGTH
+
+
+class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
+    """What all our forms are: fields, and a CSRF token."""
+
+
+class SignInForm(Form):
+    """E-mail and password."""
+
+    email = EmailField(
+        "E-mail",
+        [InputRequired("Enter your e-mail address.")],
+        render_kw={"autocomplete": "username", "autofocus": True},
+    )
+    password = PasswordField(
+        "Password",
+        [InputRequired("Enter your password.")],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+    def take_another_password(self) -> None:
+        """Put the cursor where the mistake most likely is."""
+        self.email.render_kw = {"autocomplete": "username"}
+        self.password.render_kw = {"autocomplete": "current-password", "autofocus": True}
+
+
+class NameForm(Form):
+    """A key's name."""
+
+    name = StringField(
+        "Name",
+        [InputRequired("Give the key a name.")],
+        description="So that you know later where it is used, for example “Zapier” or “Reports”.",
+        render_kw={"autocomplete": "off", "autofocus": True, "maxlength": NAME_LENGTH},
+    )
+
+
+class AddKeyForm(NameForm):
+    """A new key's name, and the id it will have: sent twice, the form still makes one key."""
+
+    key_id = HiddenField(validators=[InputRequired(), UUID()], default=lambda: str(uuid4()))
+
+
+class RegenerateForm(Form):
+    """The generation that the person has seen and wants replaced."""
+
+    generation = IntegerField(validators=[InputRequired()], widget=HiddenInput())
+
+
+class DeleteForm(Form):
+    """The key's name, typed to show that this key is meant."""
+
+    name = StringField(
+        "Name of the key",
+        [InputRequired("Type the key's name.")],
+        render_kw={
+            "autocomplete": "off",
+            "autofocus": True,
+            "autocapitalize": "off",
+            "spellcheck": "false",
+        },
+    )

@@ -1,0 +1,58 @@
+"""The front door: getting in and out, and the static files of all pages."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from keystore import access
+from keystore.credentials import SecretValue
+from keystore.pages.forms import SignInForm
+
+blueprint = Blueprint(
+    "front",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/assets",
+)
+
+#: One sentence for both, so that nobody learns here who has an account.
+WRONG = "E-mail or password is wrong."
+
+
+@blueprint.get("/")
+@access.public
+def start() -> ResponseReturnValue:
+    """Lead to the developer page, the only thing there is to see."""
+    return redirect(url_for("developer.index"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.route("/sign-in/", methods=["GET", "POST"])
+@access.public
+def sign_in() -> ResponseReturnValue:
+    """Ask who somebody is, and lead them to where they wanted to go."""
+    target = access.safe_next(request.args.get("next")) or url_for("developer.index")
+    if access.visitor() is not None:
+        return redirect(target, HTTPStatus.SEE_OTHER)
+    form, failed = SignInForm(), False
+    if form.validate_on_submit():
+        with access.services().db.session() as db:
+            user = access.services().accounts.authenticate(
+                db, form.email.data or "", SecretValue(form.password.data or "")
+            )
+        if user is not None:
+            access.begin(user)
+            return redirect(target, HTTPStatus.SEE_OTHER)
+        failed = True
+        form.take_another_password()
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if failed or form.errors else HTTPStatus.OK
+    return render_template("sign-in.html", form=form, failure=WRONG if failed else None), status
+
+
+@blueprint.post("/sign-out/")
+@access.public
+def sign_out() -> ResponseReturnValue:
+    """End the sign-in; harmless for somebody who has none."""
+    access.end()
+    return redirect(url_for("front.sign_in"), HTTPStatus.SEE_OTHER)

@@ -1,0 +1,51 @@
+"""Locks that a browser turns for us: what a page may load, who may frame it, who may post to it."""
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import Forbidden
+
+# No inline script or style, nothing from elsewhere, no framing, forms go home only.
+# img-src takes data: addresses, as Bootstrap's own small pictures are such.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+MAX_FORM_BYTES = 100_000
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+# "none" is a person's own doing (a typed address); programs that are no browser send no header.
+OWN_SITES = {"same-origin", "none", None}
+
+
+class CrossSite(Forbidden):
+    """Another web site made this browser post to us (W3C Fetch Metadata)."""
+
+
+def init_app(app: Flask) -> None:
+    """Refuse forms from other sites and put the security headers on every page."""
+    app.before_request(_guard)
+    app.after_request(_add_headers)
+
+
+def is_api() -> bool:
+    """Tell whether this request is for the API, which has rules and errors of its own."""
+    return request.path.startswith("/v1/")
+
+
+def _guard() -> None:
+    if request.method in SAFE_METHODS or is_api():
+        return
+    request.max_content_length = MAX_FORM_BYTES
+    if request.headers.get("Sec-Fetch-Site") not in OWN_SITES:
+        raise CrossSite
+
+
+def _add_headers(response: Response) -> Response:
+    if is_api():
+        return response
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # Not no-referrer: the CSRF check wants to see, over https, that a form came from this site.
+    response.headers["Referrer-Policy"] = "same-origin"
+    if (request.endpoint or "").rpartition(".")[2] != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response

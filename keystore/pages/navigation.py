@@ -1,0 +1,47 @@
+"""The settings' navigation. Floors above add their pages by handing in entries at start."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app, request, url_for
+
+from keystore import access
+
+EXTENSION = "keyhook_nav"
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One entry under Settings -> Organization -> Developer."""
+
+    label: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A NavItem as it is shown on the page being rendered."""
+
+    label: str
+    address: str
+    is_current: bool
+
+
+def init_app(app: Flask) -> None:
+    """Offer `visitor` and `navigation` to every template."""
+    app.extensions.setdefault(EXTENSION, [])
+    app.jinja_env.globals.update(visitor=access.visitor, navigation=navigation)
+
+
+def navigation() -> list[Entry]:
+    """Return the entries, with the one current that this page is, or is below of."""
+    added = cast("list[NavItem]", current_app.extensions[EXTENSION])
+    items = [NavItem("Client keys", "developer.index"), *added]
+    addresses = [url_for(item.endpoint) for item in items]
+    # One entry's address may begin with another's: the longest that fits is the nearest.
+    above = [address for address in addresses if request.path.startswith(address)]
+    nearest = max(above, key=len, default=None)
+    return [
+        Entry(item.label, address, is_current=address == nearest)
+        for item, address in zip(items, addresses, strict=True)
+    ]
