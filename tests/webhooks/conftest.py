@@ -1,0 +1,114 @@
+"""Northwind has subscribed to `note.ready`, and its receiver listens on loopback."""
+
+import json
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from uuid import UUID
+
+import pytest
+
+from keystore.audit import SYSTEM
+from keystore.clock import Clock
+from keystore.db import Database, writing
+from keystore.keys import Issued
+from keystore.models import Organization
+from keystore.vault import Vault
+from tests.support.receiver import Receiver
+from webhooks import outbox
+from webhooks.catalog import Catalog, EventType
+from webhooks.models import Event
+from webhooks.subscriptions import Subscribed, Subscriptions
+from webhooks.worker import Worker
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+NOTE_READY = EventType(
+    name="note.ready",
+    title="Note ready",
+    summary="Sent when somebody has finished a note.",
+    schema={"type": "object", "required": ["note"]},
+    sample={"note": 1},
+)
+NOTE_GONE = EventType("note.gone", "Note gone", "Sent when a note was thrown away.", {}, {})
+
+Subscribe = Callable[..., Subscribed]
+Publish = Callable[..., Event]
+MakeWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    catalog = Catalog()
+    catalog.register(NOTE_READY)
+    catalog.register(NOTE_GONE)
+    return catalog
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def subscriptions(vault: Vault, clock: Clock, catalog: Catalog) -> Subscriptions:
+    return Subscriptions(vault, clock, catalog, LOOPBACK)
+
+
+@pytest.fixture
+def subscribe(
+    database: Database, subscriptions: Subscriptions, organization: Organization, issued: Issued
+) -> Subscribe:
+    def subscribe(url: str, event_type: str = NOTE_READY.name) -> Subscribed:
+        with database.session() as session:
+            return subscriptions.subscribe(
+                session,
+                organization_id=organization.id,
+                key_id=issued.key.id,
+                event_type=event_type,
+                target_url=url,
+                actor=SYSTEM,
+            )
+
+    return subscribe
+
+
+@pytest.fixture
+def publish(database: Database, clock: Clock, organization: Organization) -> Publish:
+    def publish(
+        number: int = 1,
+        *,
+        event_type: str = NOTE_READY.name,
+        organization_id: UUID = organization.id,
+    ) -> Event:
+        with database.session() as session, writing(session):
+            return outbox.publish(
+                session,
+                organization_id=organization_id,
+                event_type=event_type,
+                body=json.dumps({"note": number}).encode(),
+                subject=f"note-{number}",
+                now=clock.now(),
+            )
+
+    return publish
+
+
+@pytest.fixture
+def make_worker(database: Database, vault: Vault, clock: Clock) -> Iterator[MakeWorker]:
+    """Workers that may reach loopback, and give up on a receiver after a second."""
+    made: list[Worker] = []
+
+    def make(**changes: object) -> Worker:
+        options: dict[str, object] = {"allow_networks": LOOPBACK, "timeout": 1.0, "slots": 50}
+        worker = Worker(database, vault, clock, **(options | changes))  # type: ignore[arg-type]
+        made.append(worker)
+        return worker
+
+    yield make
+    for worker in made:
+        worker.close()
+
+
+@pytest.fixture
+def worker(make_worker: MakeWorker) -> Worker:
+    return make_worker()

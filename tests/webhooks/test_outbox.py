@@ -1,0 +1,114 @@
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from keystore.clock import ManualClock
+from keystore.db import Database, writing
+from keystore.models import Organization
+from tests.webhooks.conftest import Publish, Subscribe
+from webhooks import outbox
+from webhooks.models import Delivery, Event
+
+URL = "https://hooks.example.com/northwind"
+
+
+def deliveries(database: Database) -> list[Delivery]:
+    with database.session() as session, session.begin():
+        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def test_an_event_goes_to_every_active_subscription_of_its_type(
+    database: Database,
+    subscribe: Subscribe,
+    publish: Publish,
+    clock: ManualClock,
+    organization: Organization,
+) -> None:
+    first = subscribe(URL).subscription
+    clock.advance(1)
+    second = subscribe(URL).subscription
+    subscribe(URL, "note.gone")
+    event = publish()
+    made = deliveries(database)
+    assert [one.subscription_id for one in made] == [first.id, second.id]
+    for one in made:
+        assert (one.event_id, one.organization_id) == (event.id, organization.id)
+        assert (one.state, one.attempts, one.throttles) == ("pending", 0, 0)
+        assert one.due_at == one.created_at == clock.now()
+        assert (one.lease_owner, one.lease_token, one.lease_until) == (None, None, None)
+
+
+def test_an_event_of_another_organization_goes_nowhere(
+    database: Database, subscribe: Subscribe, organization: Organization, clock: ManualClock
+) -> None:
+    subscribe(URL)
+    other = Organization(id=uuid4(), name="Southwind", created_at=clock.now())
+    with database.session() as session, writing(session):
+        session.add(other)
+        session.flush()
+        outbox.publish(
+            session,
+            organization_id=other.id,
+            event_type="note.ready",
+            body=b"{}",
+            subject="",
+            now=clock.now(),
+        )
+    assert deliveries(database) == []
+
+
+def test_event_and_deliveries_share_the_fate_of_the_caller_s_transaction(
+    database: Database, subscribe: Subscribe, organization: Organization, clock: ManualClock
+) -> None:
+    subscribe(URL)
+
+    def publish_and_fail() -> None:
+        with database.session() as session, writing(session):
+            outbox.publish(
+                session,
+                organization_id=organization.id,
+                event_type="note.ready",
+                body=b"{}",
+                subject="",
+                now=clock.now(),
+            )
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        publish_and_fail()
+    assert deliveries(database) == []
+    with database.session() as session:
+        assert outbox.recent(session, organization.id, "note.ready", 10) == []
+
+
+def test_the_body_is_kept_byte_for_byte(
+    database: Database, organization: Organization, clock: ManualClock
+) -> None:
+    body = b'{"b": 1.0,  "a": "\xc3\xa9\\u0000"}\n\x00\xff'
+    with database.session() as session, writing(session):
+        event = outbox.publish(
+            session,
+            organization_id=organization.id,
+            event_type="note.ready",
+            body=body,
+            subject="note-1",
+            now=clock.now(),
+        )
+    with database.session() as session, session.begin():
+        assert session.get_one(Event, event.id).body == body
+
+
+def test_recent_events_come_newest_first_and_without_any_subscriber(
+    database: Database, publish: Publish, organization: Organization, clock: ManualClock
+) -> None:
+    published = []
+    for number in range(4):
+        published.append(publish(number).id)
+        clock.advance(1)
+    publish(9, event_type="note.gone")
+    with database.session() as session:
+        recent = outbox.recent(session, organization.id, "note.ready", 3)
+        assert [event.id for event in recent] == published[:0:-1]
+        assert [event.subject for event in recent] == ["note-3", "note-2", "note-1"]
+        assert outbox.recent(session, uuid4(), "note.ready", 3) == []

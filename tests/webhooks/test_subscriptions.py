@@ -1,0 +1,210 @@
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from keystore import audit
+from keystore.audit import Actor
+from keystore.clock import ManualClock
+from keystore.db import Database
+from keystore.errors import VaultError
+from keystore.keys import Issued, Keys
+from keystore.models import Organization
+from keystore.vault import Vault
+from tests.webhooks.conftest import Publish, Subscribe
+from webhooks.errors import BadTarget, BadTargetType, SubscriptionNotFound, UnknownEventType
+from webhooks.models import Delivery, DeliveryState, Subscription
+from webhooks.subscriptions import Subscriptions, seal_context
+
+URL = "https://hooks.example.com/northwind"
+ADA = Actor("user", "ada@northwind.example", id="1")
+
+End = Callable[[UUID], Subscription]
+
+
+@pytest.fixture
+def unsubscribe(
+    database: Database, subscriptions: Subscriptions, organization: Organization
+) -> End:
+    def unsubscribe(subscription_id: UUID) -> Subscription:
+        with database.session() as session:
+            return subscriptions.unsubscribe(
+                session, subscription_id, organization_id=organization.id, actor=ADA
+            )
+
+    return unsubscribe
+
+
+def states(database: Database) -> list[DeliveryState]:
+    with database.session() as session, session.begin():
+        return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
+
+
+def actions(database: Database, organization: Organization) -> list[tuple[str, str]]:
+    with database.session() as session:
+        events = audit.events(session, organization.id)
+    return [
+        (event.action, event.actor_label)
+        for event in events
+        if event.subject_type == "subscription"
+    ]
+
+
+def test_a_new_subscription_is_listed_and_remembers_who_made_it(
+    database: Database,
+    subscribe: Subscribe,
+    subscriptions: Subscriptions,
+    organization: Organization,
+    issued: Issued,
+    clock: ManualClock,
+) -> None:
+    first = subscribe(URL).subscription
+    clock.advance(1)
+    second = subscribe(URL).subscription  # the same URL again: another automation
+    with database.session() as session:
+        listed = subscriptions.list(session, organization.id)
+    assert [one.id for one in listed] == [second.id, first.id]
+    assert (listed[0].target_url, listed[0].event_type, listed[0].target_type) == (
+        URL,
+        "note.ready",
+        2,
+    )
+    assert listed[0].key_id == issued.key.id
+    assert listed[0].is_active
+    assert actions(database, organization) == [("subscription.created", "keyhook")] * 2
+
+
+def test_the_signing_secret_is_shown_once_and_stored_sealed_for_its_own_row(
+    database: Database, subscribe: Subscribe, vault: Vault
+) -> None:
+    first, second = subscribe(URL), subscribe(URL)
+    secret = first.signing_secret.reveal()
+    assert secret.startswith("whsec_")
+    assert secret != second.signing_secret.reveal()
+    with database.session() as session, session.begin():
+        stored = session.get_one(Subscription, first.subscription.id)
+    assert secret.encode() not in stored.secret_sealed
+    assert vault.open(stored.secret_sealed, seal_context(stored.id)).reveal() == secret
+    with pytest.raises(VaultError):
+        vault.open(stored.secret_sealed, seal_context(second.subscription.id))
+
+
+def test_a_bad_subscription_changes_nothing(
+    database: Database,
+    subscriptions: Subscriptions,
+    organization: Organization,
+    issued: Issued,
+) -> None:
+    bad: list[tuple[type[Exception], dict[str, object]]] = [
+        (UnknownEventType, {"event_type": "note.raedy"}),
+        (BadTarget, {"target_url": "http://example.com/"}),
+        (BadTarget, {"target_url": "https://10.0.0.1/"}),
+        (BadTargetType, {"target_type": 3}),
+    ]
+    for error, change in bad:
+        good: dict[str, object] = {"event_type": "note.ready", "target_url": URL}
+        with database.session() as session, pytest.raises(error):
+            subscriptions.subscribe(
+                session,
+                organization_id=organization.id,
+                key_id=issued.key.id,
+                actor=ADA,
+                **(good | change),  # type: ignore[arg-type]
+            )
+    with database.session() as session:
+        assert subscriptions.list(session, organization.id) == []
+    assert actions(database, organization) == []
+
+
+def test_unsubscribing_again_and_again_is_the_same_as_once(
+    database: Database,
+    subscribe: Subscribe,
+    unsubscribe: End,
+    organization: Organization,
+    clock: ManualClock,
+) -> None:
+    subscription = subscribe(URL).subscription
+    ended = unsubscribe(subscription.id)
+    clock.advance(60)
+    again = unsubscribe(subscription.id)
+    assert (ended.is_active, ended.ended_reason) == (False, "unsubscribed")
+    assert (again.is_active, again.ended_at) == (False, ended.ended_at)
+    assert actions(database, organization) == [
+        ("subscription.created", "keyhook"),
+        ("subscription.ended", ADA.label),
+    ]
+
+
+def test_an_ended_subscription_is_not_listed_but_can_be_seen(
+    database: Database,
+    subscribe: Subscribe,
+    unsubscribe: End,
+    subscriptions: Subscriptions,
+    organization: Organization,
+) -> None:
+    subscription = subscribe(URL).subscription
+    unsubscribe(subscription.id)
+    with database.session() as session:
+        assert subscriptions.list(session, organization.id) == []
+        seen = subscriptions.get(session, subscription.id, organization_id=organization.id)
+        assert not seen.is_active
+
+
+def test_a_stranger_s_subscription_does_not_exist(
+    database: Database, subscribe: Subscribe, subscriptions: Subscriptions
+) -> None:
+    subscription = subscribe(URL).subscription
+    stranger = uuid4()
+    with database.session() as session:
+        assert subscriptions.list(session, stranger) == []
+        with pytest.raises(SubscriptionNotFound):
+            subscriptions.get(session, subscription.id, organization_id=stranger)
+    with database.session() as session, pytest.raises(SubscriptionNotFound):
+        subscriptions.unsubscribe(session, subscription.id, organization_id=stranger, actor=ADA)
+    with database.session() as session, session.begin():
+        assert session.get_one(Subscription, subscription.id).is_active
+
+
+def test_ending_drops_what_waits_and_leaves_others_alone(
+    database: Database, subscribe: Subscribe, unsubscribe: End, publish: Publish
+) -> None:
+    leaving = subscribe(URL).subscription
+    subscribe(URL + "/other")
+    publish(1)
+    publish(2)
+    unsubscribe(leaving.id)
+    publish(3)
+    assert sorted(states(database)) == ["dropped", "dropped", "pending", "pending", "pending"]
+
+
+def test_deleting_a_key_ends_its_subscriptions_in_the_same_transaction(
+    database: Database,
+    subscribe: Subscribe,
+    subscriptions: Subscriptions,
+    publish: Publish,
+    organization: Organization,
+    issued: Issued,
+    vault: Vault,
+    clock: ManualClock,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the last step fails")
+
+    subscription = subscribe(URL).subscription
+    publish(1)
+
+    def delete(*on_delete: Callable[..., None]) -> None:
+        keys = Keys(vault, clock, on_delete=on_delete)
+        with database.session() as session:
+            keys.delete(session, issued.key.id, organization_id=organization.id, actor=ADA)
+
+    with pytest.raises(RuntimeError):
+        delete(subscriptions.end_for_key, fail)
+    assert states(database) == ["pending"]
+    delete(subscriptions.end_for_key)
+    assert states(database) == ["dropped"]
+    with database.session() as session:
+        ended = subscriptions.get(session, subscription.id, organization_id=organization.id)
+    assert (ended.is_active, ended.ended_reason) == (False, "key deleted")
+    assert actions(database, organization)[-1] == ("subscription.ended", ADA.label)

@@ -1,0 +1,510 @@
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from standardwebhooks import Webhook
+
+from keystore.audit import SYSTEM
+from keystore.clock import ManualClock, SystemClock
+from keystore.db import Database, writing
+from keystore.models import Organization
+from tests.support.receiver import (
+    Answer,
+    Behaviour,
+    CloseEarly,
+    Drip,
+    Flood,
+    Hang,
+    Raw,
+    Receiver,
+    Together,
+)
+from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from webhooks import leases
+from webhooks.models import Attempt, Delivery, Subscription
+from webhooks.outcome import Ending
+from webhooks.signing import headers
+from webhooks.subscriptions import Subscriptions
+from webhooks.worker import Worker
+
+
+def deliveries(database: Database) -> list[Delivery]:
+    with database.session() as session, session.begin():
+        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def attempts(database: Database) -> list[Attempt]:
+    with database.session() as session, session.begin():
+        return list(session.scalars(select(Attempt).order_by(Attempt.id)))
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[None]:
+    """Run a worker in a thread of its own; leave when it has stopped in good order."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run_forever, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something that happens in another thread."""
+    pause = threading.Event()
+    for _ in range(round(seconds / 0.02)):
+        if true():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not happen")
+
+
+def test_delivers_what_was_published_signed_for_its_subscriber(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    clock.advance(SystemClock().now() - clock.now())  # the verifying library reads the machine's
+    secret = subscribe(receiver.url("/northwind")).signing_secret
+    event = publish(7)
+    assert worker.run_once() == 1
+    [request] = receiver.requests
+    assert (request.method, request.path, request.body) == ("POST", "/northwind", b'{"note": 7}')
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"].startswith("Keyhook/")
+    assert request.headers["webhook-id"] == f"evt_{event.id.hex}"
+    assert Webhook(secret.reveal()).verify(request.body, request.headers) == {"note": 7}
+    timestamp = int(clock.now().timestamp())
+    signed = headers(secret, f"evt_{event.id.hex}", timestamp, request.body)
+    assert signed.items() <= request.headers.items()
+    [delivery], [attempt] = deliveries(database), attempts(database)
+    assert (delivery.state, delivery.attempts) == ("delivered", 1)
+    assert attempt.response_excerpt == "ok"
+    sent = dict(line.split(": ", 1) for line in attempt.request_headers.split("\n"))
+    assert sent.items() <= request.headers.items()
+    assert sent["x-avoma-signature"] == signed["x-avoma-signature"]
+
+
+def test_there_is_nothing_more_to_do_after_that(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker
+) -> None:
+    subscribe(receiver.url())
+    publish()
+    assert [worker.run_once() for _ in range(3)] == [1, 0, 0]
+    assert len(receiver.requests) == 1
+
+
+def test_each_subscriber_s_signature_is_made_with_its_own_secret(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker, clock: ManualClock
+) -> None:
+    secrets = {path: subscribe(receiver.url(path)).signing_secret for path in ("/a", "/b")}
+    publish()
+    worker.run_once()
+    assert {request.path for request in receiver.requests} == {"/a", "/b"}
+    for request in receiver.requests:
+        signed = headers(
+            secrets[request.path],
+            request.headers["webhook-id"],
+            int(clock.now().timestamp()),
+            request.body,
+        )
+        assert signed.items() <= request.headers.items()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome", "status"),
+    [
+        (Answer(500), "answered", 500),
+        (Answer(302, {"Location": "/elsewhere"}), "answered", 302),
+        (Hang(), "timed_out", None),
+        (Drip(), "timed_out", 200),
+        (CloseEarly(), "broken", None),
+        (CloseEarly("within"), "broken", 200),
+        (Raw(b"\x00\x01 no HTTP at all \xff\xfe"), "broken", None),
+        (Flood(status=500), "answered", 500),
+        (Answer(503, body=b"\x00\xff" * 5_000), "answered", 503),
+    ],
+)
+def test_whatever_the_receiver_does_is_logged_and_the_same_message_comes_again(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+    behaviour: Behaviour,
+    outcome: str,
+    status: int | None,
+) -> None:
+    subscribe(receiver.url())
+    publish()
+    receiver.then(behaviour)
+    assert worker.run_once() == 1
+    [delivery], [attempt] = deliveries(database), attempts(database)
+    assert (delivery.state, delivery.attempts) == ("pending", 1)
+    assert (attempt.outcome, attempt.status) == (outcome, status)
+    wait = delivery.due_at - clock.now()
+    assert timedelta(minutes=4) <= wait <= timedelta(minutes=6)
+    clock.advance(wait - timedelta(seconds=1))
+    assert worker.run_once() == 0
+    clock.advance(1)
+    assert worker.run_once() == 1
+    assert [one.state for one in deliveries(database)] == ["delivered"]
+    first, second = receiver.requests
+    assert first.body == second.body
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+
+
+def test_a_receiver_that_never_gets_well_is_given_up_after_six_attempts_in_two_days(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    subscribe(receiver.url())
+    publish()
+    receiver.default = Answer(500)
+    begin = clock.now()
+    while worker.run_once():
+        clock.advance(max(deliveries(database)[0].due_at - clock.now(), timedelta()))
+    [delivery] = deliveries(database)
+    assert (delivery.state, delivery.attempts) == ("failed", 6)
+    assert len(receiver.requests) == 6
+    assert timedelta(hours=30) < clock.now() - begin < timedelta(hours=47)
+
+
+def test_429_with_retry_after_is_obeyed_and_spends_nothing(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    subscribe(receiver.url())
+    publish()
+    receiver.then(Answer(429, {"Retry-After": "120"}))
+    worker.run_once()
+    [delivery] = deliveries(database)
+    assert timedelta(seconds=120) <= delivery.due_at - clock.now() <= timedelta(seconds=144)
+    assert (delivery.attempts, delivery.throttles) == (1, 1)
+
+
+def test_410_ends_the_subscription_and_nothing_more_is_sent(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    worker = make_worker(batch=1)
+    subscribe(receiver.url())
+    publish(1)
+    publish(2)
+    receiver.default = Answer(410)
+    assert worker.run_once() == 1
+    clock.advance(timedelta(days=7))
+    assert worker.run_once() == 0
+    publish(3)
+    assert worker.run_once() == 0
+    assert len(receiver.requests) == 1
+    assert [one.state for one in deliveries(database)] == ["dropped", "dropped"]
+    with database.session() as session, session.begin():
+        assert session.scalars(select(Subscription.ended_reason)).one() == "target gone"
+
+
+def test_an_ended_subscription_gets_nothing_of_what_was_queued(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    subscriptions: Subscriptions,
+    publish: Publish,
+    worker: Worker,
+    organization: Organization,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    subscription = subscribe(receiver.url()).subscription
+    receiver.default = Answer(500)
+    publish(1)
+    worker.run_once()  # waits for its second attempt now
+    publish(2)
+    with database.session() as session:
+        subscriptions.unsubscribe(
+            session, subscription.id, organization_id=organization.id, actor=SYSTEM
+        )
+    clock.advance(timedelta(days=7))
+    assert worker.run_once() == 0
+    assert len(receiver.requests) == 1
+    assert [one.state for one in deliveries(database)] == ["dropped", "dropped"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "localhost"])
+def test_a_private_address_is_refused_at_the_socket_and_not_tried_again(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+    host: str,
+) -> None:
+    subscription = subscribe(receiver.url()).subscription
+    with database.session() as session, writing(session):  # as if a name had been pointed there
+        session.get_one(Subscription, subscription.id).target_url = receiver.url(host=host)
+    publish()
+    assert make_worker(allow_networks=()).run_once() == 1
+    [delivery], [attempt] = deliveries(database), attempts(database)
+    assert (delivery.state, delivery.attempts) == ("failed", 1)
+    assert (attempt.outcome, attempt.status) == ("refused", None)
+    assert attempt.error == "The address of this host is one that webhooks may not reach."
+    assert receiver.connections == 0
+
+
+def test_a_row_that_cannot_be_sent_is_a_failed_attempt_and_stops_no_other(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spoilt, garbled, odd = (subscribe(receiver.url()).subscription for _ in range(3))
+    subscribe(receiver.url("/good"))
+    with database.session() as session, writing(session):
+        one, two, three = (session.get_one(Subscription, s.id) for s in (spoilt, garbled, odd))
+        one.secret_sealed, two.secret_sealed = two.secret_sealed, b"\x00"
+        three.target_url = "http://no\x7fwhere .example\\"
+    publish()
+    caplog.set_level(logging.CRITICAL)
+    assert worker.run_once() == 4
+    assert [request.path for request in receiver.requests] == ["/good"]
+    states = {one.subscription_id: (one.state, one.attempts) for one in deliveries(database)}
+    assert states[spoilt.id] == states[garbled.id] == states[odd.id] == ("pending", 1)
+    outcomes = sorted(one.outcome for one in attempts(database))
+    assert outcomes == ["answered", "unsent", "unsent", "unsent"]
+    assert worker.run_once() == 0  # they wait for their time like any other
+
+
+def test_a_result_that_the_database_refuses_does_not_take_its_neighbours_with_it(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    subscribe(receiver.url())
+    for number in range(3):
+        publish(number)
+    second = deliveries(database)[1]
+    with database.session() as session, writing(session):
+        # Somebody has meddled with the log: there is a first attempt already.
+        session.add(
+            Attempt(
+                delivery_id=second.id,
+                number=1,
+                started_at=clock.now(),
+                duration_ms=0,
+                outcome=Ending.ANSWERED,
+                request_headers="",
+                response_excerpt="",
+            )
+        )
+    caplog.set_level(logging.CRITICAL)
+    assert worker.run_once() == 3
+    assert [(one.state, one.attempts) for one in deliveries(database)] == [("delivered", 1)] * 3
+    assert len(attempts(database)) == 3
+    assert len(receiver.requests) == 3
+
+
+def test_a_lease_must_outlive_an_attempt(make_worker: MakeWorker) -> None:
+    with pytest.raises(ValueError, match="outlive"):
+        make_worker(timeout=5.0, lease=5.0)
+
+
+def test_no_transaction_is_open_while_a_receiver_is_waited_for(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker, database: Database
+) -> None:
+    subscribe(receiver.url())
+    receiver.then(Hang())
+    publish(1)
+    with running(worker):
+        receiver.wait_for(1)
+        publish(2)  # needs SQLite's one write lock while the first request hangs
+        receiver.wait_for(2)
+    assert [one.state for one in deliveries(database)] == ["pending", "delivered"]
+
+
+def test_slow_receivers_do_not_keep_the_others_waiting(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    worker = make_worker(slots=10, batch=5, timeout=20.0, grace=0.0)
+    receiver.on("/slow", Hang())
+    subscribe(receiver.url("/slow"))
+    publish(1)
+    publish(2)
+    with running(worker):
+        receiver.wait_for(2)
+        subscribe(receiver.url("/quick"))
+        # Two slots hang for as long as this test may take; what follows goes through the rest.
+        for number in range(3, 8):
+            publish(number)
+        until(lambda: sum(one.path == "/quick" for one in receiver.requests) == 5)
+
+
+def test_keeps_many_requests_under_way_at_once(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, make_worker: MakeWorker
+) -> None:
+    receiver.default = Together(30)
+    subscribe(receiver.url())
+    for number in range(30):
+        publish(number)
+    with running(make_worker(slots=30, batch=10, timeout=20.0)):
+        until(lambda: len(receiver.requests) == 30)
+
+
+def test_finds_new_work_by_itself_and_old_work_when_its_time_has_come(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    subscribe(receiver.url())
+    with running(worker):
+        receiver.then(Answer(500))
+        publish(1)
+        until(lambda: any(one.attempts for one in deliveries(database)))
+        publish(2)
+        receiver.wait_for(2)
+        clock.advance(timedelta(minutes=7))
+        receiver.wait_for(3)
+        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
+
+
+def test_stopping_lets_requests_end_and_writes_them_down(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker, database: Database
+) -> None:
+    receiver.default = Answer(delay=0.3)
+    subscribe(receiver.url())
+    for number in range(20):
+        publish(number)
+    with running(worker):
+        receiver.wait_for(20)
+    assert {one.state for one in deliveries(database)} == {"delivered"}
+    assert len(receiver.requests) == 20
+
+
+def test_stopping_gives_back_what_does_not_end(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    receiver.then(Hang(), Hang())
+    subscribe(receiver.url())
+    publish(1)
+    publish(2)
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        receiver.wait_for(2)
+    for one in deliveries(database):
+        assert (one.state, one.attempts, one.lease_token) == ("pending", 0, None)
+    assert make_worker().run_once() == 2  # another worker needs to wait for nothing
+
+
+def test_stopping_before_a_request_is_started_gives_it_back_unsent(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    subscribe(receiver.url())
+    publish()
+    stop = threading.Event()
+    with database.session() as session, writing(session):
+        jobs = leases.claim(
+            session, now=clock.now(), owner="me", lease=timedelta(minutes=1), limit=5
+        )
+    stop.set()
+    worker._launch(jobs, stop)
+    assert receiver.requests == []
+    assert worker.run_once() == 1
+
+
+def test_several_workers_share_the_work_without_sending_anything_twice(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    subscribe(receiver.url())
+    events = {f"evt_{publish(number).id.hex}" for number in range(120)}
+    with running(make_worker(batch=7)), running(make_worker(batch=7)):
+        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
+    assert len(receiver.requests) == 120
+    assert {request.headers["webhook-id"] for request in receiver.requests} == events
+
+
+def test_a_database_that_is_away_for_a_while_costs_nothing(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    subscribe(receiver.url())
+    publish()
+    receiver.then(Answer(delay=0.3))
+    with running(worker):
+        receiver.wait_for(1)
+        rename(database, "attempts", "attempts_away")
+        until(lambda: worker._results != [])
+        rename(database, "attempts_away", "attempts")
+        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
+    assert len(receiver.requests) == 1
+
+
+def rename(database: Database, old: str, new: str) -> None:
+    with database.session() as session, writing(session):
+        session.connection().exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+
+def test_secrets_show_up_in_no_log_line(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver.then(Answer(500))
+    secret = subscribe(receiver.url()).signing_secret.reveal()
+    publish()
+    worker.run_once()
+    assert secret not in caplog.text

@@ -1,0 +1,53 @@
+"""Event types: name, what it means, schema, sample. Filled by the floor above, read by all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from webhooks.errors import UnknownEventType
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One kind of event that somebody can subscribe to."""
+
+    name: str  # as it stands in the API, e.g. `new_conversation`
+    title: str  # for a person's eyes
+    summary: str  # one sentence: when it is sent
+    schema: dict[str, Any]  # JSON Schema (2020-12) of the body
+    sample: dict[str, Any]  # a made-up body that satisfies the schema
+
+
+class Catalog:
+    """All event types of an installation, in the order in which they were registered."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, EventType] = {}
+
+    def register(self, event_type: EventType) -> EventType:
+        """Add an event type. A name that is taken is a mistake in our code: ValueError."""
+        if event_type.name in self._types:
+            raise ValueError(f"event type {event_type.name!r} is registered twice")
+        self._types[event_type.name] = event_type
+        return event_type
+
+    def get(self, name: str) -> EventType:
+        """Return the event type of this name. Raises UnknownEventType, which lists the names."""
+        try:
+            return self._types[name]
+        except KeyError:
+            raise UnknownEventType(name, self.names) from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all event types."""
+        return tuple(self._types)
+
+    def __iter__(self) -> Iterator[EventType]:
+        return iter(self._types.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
+    def __len__(self) -> int:
+        return len(self._types)

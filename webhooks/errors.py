@@ -1,0 +1,41 @@
+"""What can go wrong on this floor. Each error's text is one sentence that says what to do."""
+
+
+class WebhooksError(Exception):
+    """Something the caller asked for cannot be done; nothing was changed."""
+
+    detail = "This cannot be done."
+
+    def __init__(self, detail: str | None = None) -> None:
+        if detail is not None:
+            self.detail = detail
+        super().__init__(self.detail)
+
+
+class UnknownEventType(WebhooksError):
+    """The catalogue has no event type of this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{name[:64]!r} is not an event type; use one of {', '.join(known)}.")
+
+
+class BadTarget(WebhooksError):
+    """A target URL that we would never send to."""
+
+
+class BadTargetType(WebhooksError):
+    """A target type that does not exist."""
+
+    detail = "The target type is 1 (Zapier) or 2 (organization)."
+
+
+class SubscriptionNotFound(WebhooksError):
+    """No subscription of this organization has this id."""
+
+    detail = "There is no such subscription."
+
+
+class DeliveryNotFound(WebhooksError):
+    """No delivery of this organization has this id."""
+
+    detail = "There is no such delivery."

@@ -1,0 +1,141 @@
+"""The tables of this floor: who wants which events, what happened, what has to be sent, what was.
+
+The deliveries table is the queue. A worker takes a delivery by writing a lease into it: owner and
+token say whose it is, until says when anyone may take it over. The lease has columns of its own,
+apart from the due moment, so that two workers can never take one for the other.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    Uuid,
+    literal_column,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from keystore.db import Base, UtcDateTime
+from keystore.models import Serial, stored_as_text
+from webhooks.outcome import Ending
+from webhooks.targets import MAX_LENGTH
+
+EVENT_TYPE_LENGTH = 64
+SUBJECT_LENGTH = 64
+ERROR_LENGTH = 200
+
+_PENDING = text("state = 'pending'")
+
+
+class DeliveryState(StrEnum):
+    """The life of a delivery."""
+
+    PENDING = "pending"  # due now or later, or being sent
+    DELIVERED = "delivered"  # acknowledged with a 2xx
+    FAILED = "failed"  # no attempt is left, or none could help
+    DROPPED = "dropped"  # its subscription ended first
+
+
+class Subscription(Base):
+    """Somebody who wants one type of event at one URL. An ended one stays, for the log."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        Index(
+            "ix_subscriptions_active",
+            "organization_id",
+            "event_type",
+            sqlite_where=text("is_active = 1"),
+            postgresql_where=text("is_active"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), index=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"), index=True)
+    event_type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH))
+    target_url: Mapped[str] = mapped_column(String(MAX_LENGTH))
+    target_type: Mapped[int]
+    secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    is_active: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class Event(Base):
+    """One thing that happened. The body is frozen: every attempt sends exactly these bytes."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_recent", "organization_id", "type", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    subject: Mapped[str] = mapped_column(String(SUBJECT_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Delivery(Base):
+    """One event on its way to one subscription."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(
+            "ix_deliveries_due",
+            "due_at",
+            "id",
+            sqlite_where=_PENDING,
+            postgresql_where=_PENDING,
+        ),
+        Index(
+            "ix_deliveries_waiting",
+            "subscription_id",
+            sqlite_where=_PENDING,
+            postgresql_where=_PENDING,
+        ),
+        Index("ix_deliveries_log", "organization_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"))
+    state: Mapped[DeliveryState] = mapped_column(stored_as_text(DeliveryState))
+    attempts: Mapped[int]  # all that were made, free ones included
+    throttles: Mapped[int]  # of these, answered with 429 and free
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_owner: Mapped[str | None] = mapped_column(String(80))
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+#: Spelled out, not as a parameter: only so do both databases see that the small indexes fit.
+IS_PENDING = Delivery.state == literal_column("'pending'")
+
+
+class Attempt(Base):
+    """One request and what came of it."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("uq_attempts_number", "delivery_id", "number", unique=True),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"))
+    number: Mapped[int]  # 1, 2, ...
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int]
+    outcome: Mapped[Ending] = mapped_column(stored_as_text(Ending))
+    status: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
+    request_headers: Mapped[str] = mapped_column(Text)  # as sent, one on a line
+    response_excerpt: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,5 @@
+"""Settings -> Organization -> Developer: subscriptions, deliveries, and what became of each."""
+
+from webhooks.pages.deliveries import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,22 @@
+"""This floor's collaborators in one value, for its pages and the floor above."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from webhooks.catalog import Catalog
+from webhooks.subscriptions import Subscriptions
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a view needs of the webhooks floor. Made once, by the composition root."""
+
+    catalog: Catalog
+    subscriptions: Subscriptions
+
+
+def hooks() -> Hooks:
+    """Return the collaborators that the composition root gave to this app."""
+    return cast("Hooks", current_app.extensions["keyhook_webhooks"])
