@@ -1,0 +1,228 @@
+"""Delivering: one worker's signed, logged deliveries beside bare POSTs by wrk, to the same nginx.
+
+Run it with `python -m tests.benchmarks.deliver`. nginx answers 200 to everything; every request has
+a body of 2 KB. With two processors, nginx has one and whoever sends at the moment has the other.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, insert, select
+
+from keystore.accounts import Accounts
+from keystore.audit import SYSTEM
+from keystore.clock import SystemClock
+from keystore.credentials import SecretValue
+from keystore.db import Database, writing
+from keystore.keys import Keys
+from keystore.vault import Vault
+from tests.benchmarks.tables import Series, show
+from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
+from tests.support.server import free_port
+from webhooks.catalog import Catalog, EventType
+from webhooks.models import IS_PENDING, Attempt, Delivery, DeliveryState, Event
+from webhooks.subscriptions import Subscriptions
+from webhooks.worker import Worker
+
+ROUNDS = 3
+SECONDS = 3  # of wrk in each round
+CONNECTIONS = 64
+DELIVERIES = 20_000
+BODY = b'{"text": "%s"}' % (b"x" * 2036)  # 2,048 bytes
+
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+PROCESSORS = sorted(os.sched_getaffinity(0))
+VAULT = Vault([SecretValue("k" * 64)])
+CLOCK = SystemClock()
+
+NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 100000000; client_body_buffer_size 16k;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ return 200 "ok"; }} }}
+}}
+"""
+WRK = """
+wrk.method = "POST"
+wrk.body = '{"text": "' .. string.rep("x", 2036) .. '"}'
+wrk.headers["content-type"] = "application/json"
+wrk.headers["webhook-id"] = "evt_" .. string.rep("0", 32)
+wrk.headers["webhook-timestamp"] = "1767225600"
+wrk.headers["webhook-signature"] = "v1," .. string.rep("0", 43) .. "="
+wrk.headers["x-avoma-signature"] = string.rep("0", 64)
+"""
+
+
+@contextmanager
+def nginx(program: str, folder: Path) -> Iterator[str]:
+    """Run nginx on a free port and yield its URL."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    process = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    os.sched_setaffinity(process.pid, {PROCESSORS[0]})
+    try:
+        time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/hook"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def by_wrk(program: str, url: str, script: Path) -> float:
+    """Return wrk's POSTs per second."""
+    result = subprocess.run(
+        [program, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Non-2xx" not in result.stdout, result.stdout
+    assert "Socket errors" not in result.stdout, result.stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
+    assert found, result.stdout
+    return float(found[1])
+
+
+def by_worker(database: Database, url: str) -> float:
+    """Return the deliveries per second of one worker, from its start to the last one recorded."""
+    fill(database, url)
+    worker = Worker(database, VAULT, CLOCK, allow_networks=LOOPBACK)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run_forever, args=(stop,))
+    begin = time.monotonic()
+    thread.start()
+    while is_pending(database):
+        time.sleep(0.02)
+    seconds = time.monotonic() - begin
+    stop.set()
+    thread.join()
+    worker.close()
+    with database.session() as session, session.begin():
+        recorded = session.scalars(
+            select(func.count()).select_from(Attempt).where(Attempt.status == 200)
+        ).one()
+    assert recorded == DELIVERIES
+    return DELIVERIES / seconds
+
+
+def is_pending(database: Database) -> bool:
+    with database.session() as session, session.begin():
+        return session.scalars(select(Delivery.id).where(IS_PENDING).limit(1)).first() is not None
+
+
+def fill(database: Database, url: str) -> None:
+    """Subscribe once and put events and their deliveries into the tables, all due."""
+    organization, subscription = subscribe(database, url)
+    now = CLOCK.now()
+    events = [uuid4() for _ in range(DELIVERIES)]
+    with database.session() as session, writing(session):
+        connection = session.connection()
+        connection.execute(
+            insert(Event.__table__),  # type: ignore[arg-type]
+            [
+                {
+                    "id": event,
+                    "organization_id": organization,
+                    "type": "bench",
+                    "body": BODY,
+                    "subject": "",
+                    "created_at": now,
+                }
+                for event in events
+            ],
+        )
+        connection.execute(
+            insert(Delivery.__table__),  # type: ignore[arg-type]
+            [
+                {
+                    "organization_id": organization,
+                    "event_id": event,
+                    "subscription_id": subscription,
+                    "state": DeliveryState.PENDING,
+                    "attempts": 0,
+                    "throttles": 0,
+                    "created_at": now,
+                    "due_at": now,
+                }
+                for event in events
+            ],
+        )
+    with database.session() as session, writing(session):
+        session.connection().exec_driver_sql("ANALYZE")
+
+
+def subscribe(database: Database, url: str) -> tuple[UUID, UUID]:
+    """Return the ids of an organization and of its subscription."""
+    catalog = Catalog()
+    catalog.register(EventType("bench", "", "", {}, {}))
+    with database.session() as session:
+        organization = Accounts(CLOCK).create_organization(session, name="Bench", actor=SYSTEM)
+    with database.session() as session:
+        key = Keys(VAULT, CLOCK).create(
+            session, organization_id=organization.id, name="Bench", actor=SYSTEM
+        )
+    with database.session() as session:
+        subscribed = Subscriptions(VAULT, CLOCK, catalog, LOOPBACK).subscribe(
+            session,
+            organization_id=organization.id,
+            key_id=key.key.id,
+            event_type="bench",
+            target_url=url,
+            actor=SYSTEM,
+        )
+    return organization.id, subscribed.subscription.id
+
+
+def main() -> None:
+    nginx_program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    wrk_program = shutil.which("wrk")
+    if nginx_program is None or wrk_program is None:
+        sys.stdout.write("\nDelivering: not measured, as it needs nginx and wrk.\n")
+        return
+    reference, on_sqlite, on_postgresql = [], [], []
+    server = PostgreSQL()
+    with tempfile.TemporaryDirectory() as name, nginx(nginx_program, Path(name)) as url:
+        os.sched_setaffinity(0, {PROCESSORS[-1]})  # this process, and wrk as its child
+        folder = Path(name)
+        (folder / "post.lua").write_text(WRK)
+        for number in range(ROUNDS):
+            reference.append(by_wrk(wrk_program, url, folder / "post.lua"))
+            path = folder / f"{number}.db"
+            shutil.copy(sqlite_template(), path)
+            with fresh_database(f"sqlite:///{path}") as database:
+                on_sqlite.append(by_worker(database, url))
+            address = server.create()
+            with fresh_database(address) as database:
+                on_postgresql.append(by_worker(database, url))
+            server.drop(address)
+        os.sched_setaffinity(0, PROCESSORS)
+    server.stop()
+    show(
+        "Delivering an event",
+        f"One worker (claim, sign, POST, record attempt and delivery; {DELIVERIES:,} deliveries of "
+        f"2 KB in each round, {len(PROCESSORS)} processors) beside wrk with {CONNECTIONS} "
+        f"connections posting the same, to one nginx on loopback, {ROUNDS} rounds in turns.",
+        Series("wrk, bare POSTs", reference),
+        [
+            Series("worker, SQLite (synchronous = FULL)", on_sqlite),
+            Series("worker, PostgreSQL", on_postgresql),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
