@@ -30,6 +30,9 @@ def page(open_browser: Open, server: Server) -> Page:
 
 
 def names(page: Page) -> list[str]:
+    # The list is there once its heading is and the page has loaded; this does not wait by itself.
+    expect(page.get_by_role("heading", name="Client keys")).to_be_visible()
+    page.wait_for_load_state()
     return page.locator("[data-rename-name]").all_text_contents()
 
 
