@@ -109,4 +109,9 @@ def _authenticate(header: str | None) -> VerifiedKey:
             verified = services.keys.verify(connection, *pair)
         if verified is not None:
             return verified
-    raise Unauthorized(DETAIL, headers={"WWW-Authenticate": CHALLENGE})
+    raise refusal()
+
+
+def refusal() -> Unauthorized:
+    """Return the one and the same 401."""
+    return Unauthorized(DETAIL, headers={"WWW-Authenticate": CHALLENGE})

@@ -29,6 +29,12 @@ class BadTargetType(WebhooksError):
     detail = "The target type is 1 (Zapier) or 2 (organization)."
 
 
+class KeyEnded(WebhooksError):
+    """The key that wants to subscribe was deleted a moment ago."""
+
+    detail = "The key was deleted."
+
+
 class SubscriptionNotFound(WebhooksError):
     """No subscription of this organization has this id."""
 

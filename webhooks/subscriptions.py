@@ -19,7 +19,7 @@ from keystore.vault import Vault
 from webhooks import signing
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog
-from webhooks.errors import BadTargetType, SubscriptionNotFound
+from webhooks.errors import BadTargetType, KeyEnded, SubscriptionNotFound
 from webhooks.models import IS_PENDING, Delivery, DeliveryState, Subscription
 from webhooks.signing import Random
 from webhooks.targets import check_target
@@ -72,7 +72,7 @@ class Subscriptions:
         """Send events of one type to a URL from now on.
 
         The same URL may subscribe twice, as platforms make a subscription per automation. Raises
-        UnknownEventType, BadTarget, BadTargetType.
+        UnknownEventType, BadTarget, BadTargetType, KeyEnded.
         """
         event_type = self._catalog.get(event_type).name
         if target_type not in {ZAPIER, ORGANIZATION}:
@@ -93,6 +93,10 @@ class Subscriptions:
             created_at=now,
         )
         with writing(session):
+            # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
+            alive = select(Key.id).where(Key.id == key_id, Key.deleted_at.is_(None))
+            if session.scalars(alive.with_for_update(read=True)).first() is None:
+                raise KeyEnded
             session.add(subscription)
             _record(session, now, actor, "subscription.created", subscription)
         return Subscribed(subscription, secret)

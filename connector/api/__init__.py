@@ -3,10 +3,11 @@
 Views here read the request, call a service, shape the answer; they neither query nor commit.
 """
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response
 
 from connector import problems
 from keystore.pages import csrf
+from keystore.pages.headers import is_api
 
 MAX_BODY_BYTES = 5_000_000
 
@@ -21,4 +22,13 @@ def init_app(app: Flask) -> None:
         bp.register_blueprint(resource.bp)
         csrf.exempt(resource.bp)  # no cookie opens anything here, so no other site can borrow one
     app.register_blueprint(bp)
+    app.after_request(_private)
     problems.init_app(app)
+
+
+def _private(response: Response) -> Response:
+    """Keep answers out of caches, and JSON from being taken for anything else."""
+    if is_api():
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response

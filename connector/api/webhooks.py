@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from connector import auth
 from connector.api.body import decoded
+from connector.meetings.fields import as_uuid
 from connector.problems import BadRequest, NotFound
 from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import services
-from webhooks.errors import SubscriptionNotFound, WebhooksError
+from webhooks.errors import KeyEnded, SubscriptionNotFound, WebhooksError
 from webhooks.models import Subscription
 
 bp = Blueprint("webhooks", __name__)
@@ -51,6 +52,8 @@ def subscribe() -> ResponseReturnValue:
                 target_type=body["target_type"],
                 actor=auth.actor(),
             )
+    except KeyEnded as error:
+        raise auth.refusal() from error
     except WebhooksError as error:
         raise BadRequest(error.detail) from error
     answer = jsonify(shape(made.subscription, made.signing_secret))
@@ -61,23 +64,23 @@ def subscribe() -> ResponseReturnValue:
     return answer
 
 
-@bp.get("/webhooks/<uuid:subscription_id>/", strict_slashes=False)
+@bp.get("/webhooks/<subscription_id>/", strict_slashes=False)
 @auth.scoped("webhooks")
-def show(subscription_id: UUID) -> ResponseReturnValue:
+def show(subscription_id: str) -> ResponseReturnValue:
     """Return one subscription, also when it has ended."""
     with access.services().db.session() as session:
         try:
             found = services.hooks().subscriptions.get(
-                session, subscription_id, organization_id=auth.principal().organization_id
+                session, _uuid(subscription_id), organization_id=auth.principal().organization_id
             )
         except SubscriptionNotFound as error:
             raise NotFound(error.detail) from error
     return jsonify(shape(found))
 
 
-@bp.delete("/webhooks/<uuid:subscription_id>/", strict_slashes=False)
+@bp.delete("/webhooks/<subscription_id>/", strict_slashes=False)
 @auth.scoped("webhooks")
-def unsubscribe(subscription_id: UUID) -> ResponseReturnValue:
+def unsubscribe(subscription_id: str) -> ResponseReturnValue:
     """End a subscription; again and again the same answer.
 
     200 with the subscription, as Zapier's shorthand requests cannot read an empty 204.
@@ -86,13 +89,20 @@ def unsubscribe(subscription_id: UUID) -> ResponseReturnValue:
         try:
             ended = services.hooks().subscriptions.unsubscribe(
                 session,
-                subscription_id,
+                _uuid(subscription_id),
                 organization_id=auth.principal().organization_id,
                 actor=auth.actor(),
             )
         except SubscriptionNotFound as error:
             raise NotFound(error.detail) from error
     return jsonify(shape(ended))
+
+
+def _uuid(text: str) -> UUID:
+    uuid = as_uuid(text)
+    if uuid is None:
+        raise NotFound(SubscriptionNotFound.detail)
+    return uuid
 
 
 def shape(subscription: Subscription, signing_secret: SecretValue | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from connector.app import Parts
 from keystore.audit import SYSTEM
 from keystore.keys import Issued
+from webhooks.targets import check_target
 
 TARGET = "https://hooks.zapier.com/hooks/standard/1/abc/"
 
@@ -101,6 +102,46 @@ def test_an_unknown_subscription_is_not_found(api: FlaskClient) -> None:
     for call in (api.get, api.delete):
         answer = call(f"/v1/webhooks/{uuid4()}/")
         assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+
+
+def test_a_key_that_dies_in_between_leaves_no_subscription_behind(
+    api: FlaskClient, parts: Parts, issued: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted after the door and before the subscription: the delete has the last word."""
+
+    def delete_meanwhile(url: str, allowed: object) -> None:
+        check_target(url, allowed)  # type: ignore[arg-type]
+        with parts.services.db.session() as session:
+            parts.services.keys.delete(
+                session,
+                issued.key.id,
+                organization_id=issued.key.organization_id,
+                actor=SYSTEM,
+            )
+
+    monkeypatch.setattr("webhooks.subscriptions.check_target", delete_meanwhile)
+    answer = api.post(
+        "/v1/webhooks/", json={"event_type": "new_conversation", "target_url": TARGET}
+    )
+
+    assert answer.status_code == 401
+    with parts.services.db.session() as session:
+        assert parts.hooks.subscriptions.list(session, issued.key.organization_id) == []
+
+
+def test_what_is_no_id_is_refused_at_the_door_as_everything_else(
+    api: FlaskClient, client: FlaskClient
+) -> None:
+    assert client.get("/v1/webhooks/foo/").status_code == 401
+    assert api.get("/v1/webhooks/foo/").status_code == 404
+    assert api.delete("/v1/webhooks/foo/").status_code == 404
+
+
+def test_answers_stay_out_of_caches(api: FlaskClient) -> None:
+    for path in ("/v1/me/", "/v1/webhooks/", "/v1/nothing/"):
+        answer = api.get(path)
+        assert answer.headers["Cache-Control"] == "no-store", path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
 
 
 def opening(issued: Issued) -> str:
