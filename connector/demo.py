@@ -57,9 +57,7 @@ def prepare(parts: Parts) -> Credentials:
 
 def live(parts: Parts, stop: threading.Event, *, every: float) -> None:
     """Let a meeting end every so many seconds, so that there is something to see."""
-    with parts.services.db.session() as session:
-        [organization] = parts.services.accounts.organizations(session)
-    scope = DataScope(organization.id)
+    scope = DataScope(_organization(parts).id)
     while not stop.wait(every):
         now = parts.services.clock.now()
         uuid, meeting = demo_data.ending_now(now)
@@ -73,9 +71,8 @@ def _organization(parts: Parts) -> Organization:
     services = parts.services
     with services.db.session() as session:
         found = services.accounts.organizations(session)
-    if found:
-        organization = found[0]
-    else:
+    organization = next((one for one in found if one.name == ORGANIZATION), None)
+    if organization is None:
         with services.db.session() as session:
             organization = services.accounts.found(
                 session,

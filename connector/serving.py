@@ -6,6 +6,7 @@ worker claims its own deliveries, so that any number of them may run.
 """
 
 import atexit
+import errno
 import logging
 import socket
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import click
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
@@ -58,16 +60,23 @@ def serve(
     server.serve(target_loader=partial(_load, dict(environ), tuple(background)), wrap_loader=False)
 
 
-def free(host: str, port: int) -> bool:
-    """Tell whether a server could listen here."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def require_free(host: str, port: int) -> str:
+    """Return the numeric address of a host on which a server could listen at this port.
+
+    Raises click.ClickException when it could not, with the reason.
+    """
+    try:
+        [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"{host}:{port} is taken; choose another --port"
+        else:
+            reason = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise click.ClickException(reason) from error
+    return str(address[0])
 
 
 def _load(environ: Mapping[str, str], background: Sequence[Background]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from connector import logs
 from connector.app import Parts, assemble
@@ -45,6 +46,12 @@ def this_installation(environ: Mapping[str, str] = os.environ) -> Parts:
             "the database's tables are missing or old; run `keyhook db upgrade` "
             "(or `keyhook init` for a new installation)"
         )
+    with parts.services.db.reader.connect() as connection:
+        if not parts.services.keys.all_checkable(connection):
+            raise click.ClickException(
+                "this database holds keys that were made with other secret keys; set "
+                "KEYHOOK_SECRET_KEYS to the same value in every process of the installation"
+            )
     return parts
 
 
@@ -76,7 +83,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table for a person."""
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*[Text(cell) for cell in row])  # a name may look like markup
     Console().print(table)
 
 

@@ -1,5 +1,6 @@
 """`keyhook demo`: everything at once, with something to see, on one SQLite file."""
 
+import fcntl
 import json
 import os
 import threading
@@ -22,6 +23,7 @@ from keystore.settings import SECRET_KEYS_FILE
 HOST = "127.0.0.1"
 LOOPBACK = "127.0.0.0/8,::1/128"
 START_SECONDS = 60
+LOCK_FILE = "demo.lock"
 FILES = ("keyhook.db", "keyhook.db-wal", "keyhook.db-shm", SECRET_KEYS_FILE)
 CATCHER = "http://127.0.0.1:9000/"
 
@@ -46,8 +48,8 @@ CATCHER = "http://127.0.0.1:9000/"
 @click.option("--json", "as_json", is_flag=True, help="Print the credentials as one JSON line.")
 def demo(port: int, data: Path, live: float, reset: bool, as_json: bool) -> None:
     """Run Keyhook with a made-up organization, server and delivery worker in one process."""
-    if not serving.free(HOST, port):
-        raise click.ClickException(f"{HOST}:{port} is taken; choose another --port")
+    serving.require_free(HOST, port)
+    _claim(data)
     if reset:
         _reset(data)
     environ = _environment(os.environ, data, port)
@@ -74,6 +76,23 @@ def _environment(environ: Mapping[str, str], data: Path, port: int) -> dict[str,
         "KEYHOOK_BASE_URL": f"http://{HOST}:{port}",
         "KEYHOOK_ALLOW_NETWORKS": " ".join(networks),
     }
+
+
+def _claim(data: Path) -> None:
+    """Make the directory this process's own: it is new, empty or an earlier demo's.
+
+    A real installation's directory is never touched, and no two demos share one.
+    """
+    if data.is_dir() and any(data.iterdir()) and not (data / LOCK_FILE).exists():
+        raise click.ClickException(f"{data} holds something that is no demo; choose another --data")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (data / LOCK_FILE).open("w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise click.ClickException(f"a demo is running on {data}; stop it first") from None
+    click.get_current_context().call_on_close(lock.close)
 
 
 def _reset(data: Path) -> None:

@@ -1,6 +1,7 @@
 """Taking in many meetings from a file: all of it or none of it."""
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -48,8 +49,13 @@ def ingest(file: Path, no_events: bool, organization: str | None) -> None:
             transient=True,
         ) as bar,
     ):
-        task = bar.add_task("Reading", total=file.stat().st_size)
+        size = file.stat().st_size
         try:
+            # First to the end without a transaction: on SQLite nobody else could write meanwhile.
+            task = bar.add_task("Checking", total=size)
+            deque(_records(stream, bar, task), maxlen=0)
+            stream.seek(0)
+            task = bar.add_task("Saving", total=size)
             with parts.services.db.session() as session:
                 totals = parts.meetings.save_many(
                     session, scope, _records(stream, bar, task), publish=not no_events

@@ -59,11 +59,10 @@ def serve(host: str, port: int, workers: int, with_worker: bool) -> None:
     """Serve the API and the pages."""
     environ = {"KEYHOOK_BASE_URL": f"http://127.0.0.1:{port}", **os.environ}
     common.this_installation(environ).services.db.dispose()
-    if not serving.free(host, port):
-        raise click.ClickException(f"{host}:{port} is taken; choose another --port")
+    address = serving.require_free(host, port)
     serving.serve(
         environ,
-        host=host,
+        host=address,
         port=port,
         workers=workers,
         background=[serving.deliver] if with_worker else [],

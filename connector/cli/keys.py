@@ -128,7 +128,11 @@ def _keys(organization: str | None) -> tuple[Parts, Organization, list[Key]]:
 def _pick(found: list[Key], wanted: str) -> Key:
     """Return the key that somebody means by its name, Client Key or id."""
     for key in found:
-        if wanted in {key.name, key.client_key, str(key.id)}:
+        if wanted in {key.client_key, str(key.id)}:
+            return key
+    # Names come last: somebody may have named a key like another one's Client Key.
+    for key in found:
+        if wanted == key.name:
             return key
     raise click.ClickException(
         f"there is no key {wanted!r}; `keyhook keys list` shows those there are"

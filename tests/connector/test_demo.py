@@ -133,7 +133,7 @@ def test_the_same_command_again_keeps_the_data_and_the_credentials(tmp_path: Pat
 
 def test_a_deleted_demo_key_stays_deleted_and_another_is_made(tmp_path: Path) -> None:
     with running_server(tmp_path) as first:
-        environ = clean_environment(KEYHOOK_DATA_DIR=str(tmp_path))
+        environ = clean_environment(KEYHOOK_DATA_DIR=str(first.data))
         command = [sys.executable, "-m", "connector", "keys", "delete", first.client_key, "--yes"]
         subprocess.run(command, env=environ, check=True, capture_output=True)
 
@@ -196,6 +196,54 @@ def replay(line: str) -> requests.Response:
             url = word
     assert re.match(r"http://127\.0\.0\.1:\d+/v1/", url)
     return requests.request("POST" if body else "GET", url, headers=headers, data=body, timeout=30)
+
+
+def refused_demo(*options: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "connector", "demo", "--port", str(free_port()), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    return ended.stderr
+
+
+def test_two_demos_never_share_a_directory_not_even_to_reset_it(server: Server) -> None:
+    before = len(all_meetings(server))
+
+    assert "a demo is running on" in refused_demo("--data", str(server.data), "--reset")
+
+    assert len(all_meetings(server)) == before
+
+
+@pytest.mark.parametrize("reset", [[], ["--reset"]])
+def test_a_real_installation_is_never_taken_for_a_demo(tmp_path: Path, reset: list[str]) -> None:
+    environ = clean_environment(KEYHOOK_DATA_DIR=str(tmp_path))
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "connector",
+            "init",
+            "--organization",
+            "Acme",
+            "--admin",
+            "a@b.example",
+        ],
+        input="correct horse battery\n",
+        text=True,
+        env=environ,
+        check=True,
+        capture_output=True,
+    )
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    assert "holds something that is no demo" in refused_demo("--data", str(tmp_path), *reset)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == held
 
 
 def test_a_port_that_is_taken_is_one_line_and_touches_nothing(

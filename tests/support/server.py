@@ -51,7 +51,7 @@ class Server:
         )
 
     def log(self) -> str:
-        return (self.data / "stderr.log").read_text()
+        return self.data.with_name("stderr.log").read_text()
 
 
 def free_port() -> int:
@@ -70,10 +70,11 @@ def clean_environment(**more: str) -> dict[str, str]:
 def running_server(data: Path, *options: str, **environ: str) -> Iterator[Server]:
     """Start the demo in this directory, wait for its first line, stop it at the end."""
     data.mkdir(parents=True, exist_ok=True)
+    log, data = data / "stderr.log", data / "data"
     port = free_port()
     command = [sys.executable, "-m", "connector", "demo", "--json", "--port", str(port)]
     command += ["--data", str(data), *(options or ("--live", "0"))]
-    with (data / "stderr.log").open("w") as errors:
+    with log.open("w") as errors:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -84,7 +85,7 @@ def running_server(data: Path, *options: str, **environ: str) -> Iterator[Server
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
-        assert line, f"the demo did not start: {(data / 'stderr.log').read_text()}"
+        assert line, f"the demo did not start: {log.read_text()}"
         yield Server(**json.loads(line), data=data, process=process)
     finally:
         stop(process)

@@ -90,6 +90,35 @@ def test_a_database_that_cannot_be_reached_is_one_line_too(shell: Shell) -> None
     assert one_line(ended.err)
 
 
+def test_a_misspelt_setting_is_not_ignored(shell: Shell) -> None:
+    ended = shell("keys", "list", KEYHOOK_DATABSE_URL="sqlite:///elsewhere.db")
+
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "KEYHOOK_DATABSE_URL" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("nonsense.invalid", "cannot listen"), ("192.0.2.1", "cannot listen")]
+)
+def test_an_address_that_is_not_ours_is_told_as_such(northwind: Shell, host: str, why: str) -> None:
+    ended = northwind("serve", "--host", host)
+
+    assert ended.code == 2
+    assert why in ended.err
+    assert one_line(ended.err)
+
+
+def test_a_process_with_other_secret_keys_refuses_to_start(northwind: Shell) -> None:
+    """It would refuse every key, and nobody would know why."""
+    assert northwind("keys", "create", "Zapier").code == 0
+
+    ended = northwind("serve", KEYHOOK_SECRET_KEYS="x" * 40)
+
+    assert ended.code == 2
+    assert "KEYHOOK_SECRET_KEYS" in ended.err
+    assert one_line(ended.err)
+
+
 def test_tables_that_are_missing_are_told_not_guessed(shell: Shell, tmp_path: object) -> None:
     fresh = f"sqlite:///{tmp_path}/fresh.db"
 

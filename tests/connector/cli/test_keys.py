@@ -53,6 +53,27 @@ def test_for_a_person_it_prints_both_halves_and_says_it_is_the_only_time(
     assert secret_line.split()[-1] not in table
 
 
+def test_a_name_may_look_like_anything(northwind: Shell) -> None:
+    for name in ("[/]", "[red]x", "--yes?"):
+        assert northwind("keys", "create", "--", name).code == 0
+
+    shown = northwind("keys", "list")
+
+    assert shown.code == 0
+    assert "[/]" in shown.out
+    assert "[red]x" in shown.out
+
+
+def test_a_client_key_means_its_own_key_whatever_others_are_named(northwind: Shell) -> None:
+    mine = json.loads(northwind("keys", "create", "mine", "--json").out)
+    northwind("keys", "create", mine["client_key"])
+
+    northwind("keys", "delete", mine["client_key"], "--yes")
+
+    left = json.loads(northwind("keys", "list", "--json").out)
+    assert [key["name"] for key in left] == [mine["client_key"]]
+
+
 def test_what_cannot_be_undone_asks_first(northwind: Shell) -> None:
     northwind("keys", "create", "Zapier")
 
