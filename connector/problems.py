@@ -4,15 +4,19 @@
 the field is, each an array of sentences.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from keystore.pages.headers import is_api
+
+log = logging.getLogger(__name__)
 
 Fields = Mapping[str, Sequence[str]]
 
@@ -119,6 +123,16 @@ def answer_http(error: HTTPException) -> ResponseReturnValue:
     return problem(status, WORDS.get(status, status.description), headers=allow)
 
 
+def busy(error: OperationalError) -> ResponseReturnValue:
+    """Answer for a database that is away or has been locked for too long: try again soon."""
+    log.warning("The database did not do it: %s", error.orig)
+    detail = "The database is busy; nothing was changed. Please try again in a few seconds."
+    headers = {"Retry-After": "5"}
+    if is_api():
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
+    return detail, HTTPStatus.SERVICE_UNAVAILABLE, headers
+
+
 def init_app(app: Flask) -> None:
     """Answer errors under `/v1/` with problems; leave the others to whoever answered before."""
     pages = app.error_handler_spec[None][None].get(HTTPException)
@@ -131,4 +145,5 @@ def init_app(app: Flask) -> None:
         return app.ensure_sync(pages)(error)  # type: ignore[no-any-return]
 
     app.register_error_handler(Problem, answer)
+    app.register_error_handler(OperationalError, busy)
     app.register_error_handler(HTTPException, dispatch)

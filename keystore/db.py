@@ -1,5 +1,6 @@
 """The database: engine, sessions, transactions. SQLite and PostgreSQL run the same code."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -117,11 +118,18 @@ def writing(session: Session) -> Iterator[None]:
         yield
 
 
+def _make_private(path: str | None) -> None:
+    """Make the file before SQLite does: nobody else may read it, nor what SQLite puts beside it."""
+    if path and not path.startswith("file:") and Path(path).parent.is_dir():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(
             url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20
         )
+    _make_private(make_url(url).database)
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
     )

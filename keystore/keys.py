@@ -134,7 +134,7 @@ class Keys:
         """
         name = clean_name(name)
         with _as_our_errors(), writing(session):
-            key = _live(session, key_id, organization_id)
+            key = _held(session, key_id, organization_id)
             if key.name == name:
                 return key
             _refuse_taken(session, organization_id, name)
@@ -159,7 +159,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _live(session, key_id, organization_id)
+            key = _held(session, key_id, organization_id)
             life = KeyLife(key.generation, key.deleted_at)
             following = rotation.next_generation(life, generation)
             # The guard decides between two at once: the second finds the number changed.
@@ -191,7 +191,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _live(session, key_id, organization_id)
+            key = _held(session, key_id, organization_id)
             if confirm_name is not None and _normal(confirm_name) != key.name:
                 raise NameMismatch
             if not _changed_one(
@@ -219,6 +219,12 @@ class Keys:
         """Return one live key. Raises KeyNotFound, also for another organization's key."""
         with session.begin():
             return _live(session, key_id, organization_id)
+
+    def all_checkable(self, connection: Connection) -> bool:
+        """Tell whether every current secret was digested with a secret key that we have."""
+        strange = [Secret.digest.not_like(f"{prefix}%") for prefix in self._vault.prefixes()]
+        unknown = select(Secret.id).where(Secret.state == SecretState.CURRENT, *strange).limit(1)
+        return connection.execute(unknown).first() is None
 
     def verify(
         self, connection: Connection, client_key: str, client_secret: str
@@ -291,8 +297,21 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
+def _held(session: Session, key_id: UUID, organization_id: UUID) -> Key:
+    """Return a key to change; until the end of the transaction nobody else changes it.
+
+    SQLite knows no row locks and needs none: there a writer is alone.
+    """
+    held = {"key_share": True}
+    key = session.get(Key, key_id, populate_existing=True, with_for_update=held)
+    return _found(key, organization_id)
+
+
 def _live(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    key = session.get(Key, key_id, populate_existing=True)
+    return _found(session.get(Key, key_id, populate_existing=True), organization_id)
+
+
+def _found(key: Key | None, organization_id: UUID) -> Key:
     if key is None or key.organization_id != organization_id or key.deleted_at is not None:
         raise KeyNotFound
     return key

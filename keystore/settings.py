@@ -46,6 +46,7 @@ class Settings:
 
         Raises SettingsError, which names the variable and says what is wrong with it.
         """
+        _refuse_unknown(environ)
         raw = {setting.name: _raw(environ, setting.name) for setting in TABLE}
         values: dict[str, Any] = {}
         for setting in TABLE:
@@ -76,6 +77,14 @@ class Setting:
             raise SettingsError(f"{self.name}: {error}") from None
 
 
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """Refuse a misspelt variable: it would leave its setting at the default, unnoticed."""
+    known = {setting.name + suffix for setting in TABLE for suffix in ("", "_FILE")}
+    for name in sorted(environ):
+        if name.startswith("KEYHOOK_") and name not in known:
+            raise SettingsError(f"{name}: there is no such setting; `keyhook settings` lists them.")
+
+
 def _raw(environ: Mapping[str, str], name: str) -> str | None:
     """Return a variable's text, from the environment or from the file that `<NAME>_FILE` names."""
     text, file = environ.get(name), environ.get(f"{name}_FILE")
@@ -103,8 +112,9 @@ def _database_url(text: str) -> str:
         url = make_url(text)
     except ArgumentError:
         raise ValueError(f"this is not a database address; {hint}") from None
-    if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
+    if url.drivername in {"sqlite", "sqlite+pysqlite"}:
+        in_memory = url.query.get("mode") == "memory" or ":memory:" in (url.database or "")
+        if not url.database or in_memory:
             raise ValueError("SQLite needs a file, as several threads share it; " + hint)
         return text
     if url.drivername in {"postgresql", "postgresql+psycopg"}:
@@ -114,6 +124,8 @@ def _database_url(text: str) -> str:
 
 def _secret_keys(text: str) -> tuple[SecretValue, ...]:
     keys = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    if text and not keys:
+        raise ValueError("there is no key in it; leave it unset to have one generated")
     if any(len(key) < MIN_SECRET_KEY_LENGTH for key in keys):
         raise ValueError(
             f"each key needs at least {MIN_SECRET_KEY_LENGTH} characters; make one with "
@@ -128,6 +140,12 @@ def _base_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{text!r} is not an address like https://keyhook.example.com")
+    try:
+        wrong_port = parts.port == 0
+    except ValueError:
+        wrong_port = True
+    if wrong_port or not text.isascii() or any(character.isspace() for character in text):
+        raise ValueError(f"{text!r} is not an address like https://keyhook.example.com:8443")
     if parts.query or parts.fragment or "@" in parts.netloc or parts.path.strip("/"):
         raise ValueError(f"{text!r} must be scheme, host and port alone, without a path")
     return f"{parts.scheme}://{parts.netloc}"

@@ -44,6 +44,10 @@ class Vault:
         """Return `v1$<key id>$<hex>`: HMAC-SHA-256 (RFC 2104) of the text under the newest key."""
         return self._digest(text, self._current)
 
+    def prefixes(self) -> list[str]:
+        """Return how the digests begin that we can check."""
+        return [f"{DIGEST_VERSION}${key_id}$" for key_id in self._keys]
+
     def matches(self, text: str, digest: str) -> bool:
         """Compare in constant time, on bytes, with the key that made the digest.
 

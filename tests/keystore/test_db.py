@@ -1,7 +1,9 @@
 """Transactions and moments mean the same on SQLite and PostgreSQL."""
 
+import stat
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -97,6 +99,17 @@ def test_the_reader_sees_what_was_committed_and_holds_no_transaction(database: D
 
     assert before == []
     assert [name for (name,) in after] == ["Northwind"]
+
+
+def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    database.upgrade()
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    database.dispose()
+
+    assert "new.db" in modes
+    assert set(modes.values()) == {0o600}
 
 
 def test_tables_are_current_after_an_upgrade_which_may_be_repeated(database: Database) -> None:
