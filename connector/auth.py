@@ -108,6 +108,9 @@ def _authenticate(header: str | None) -> VerifiedKey:
         with services.db.reader.connect() as connection:
             verified = services.keys.verify(connection, *pair)
         if verified is not None:
+            services.uses.note(
+                verified, address=request.remote_addr, agent=request.headers.get("User-Agent")
+            )
             return verified
     raise refusal()
 

@@ -36,6 +36,11 @@ def deliver(parts: Parts, stop: threading.Event) -> None:
     parts.worker().run_forever(stop)
 
 
+def write_uses(parts: Parts, stop: threading.Event) -> None:
+    """Write down now and then which keys were used."""
+    parts.services.uses.run_forever(parts.services.db, stop)
+
+
 def serve(
     environ: Mapping[str, str],
     *,
@@ -87,7 +92,7 @@ def _load(environ: Mapping[str, str], background: Sequence[Background]) -> Any:
     stop = threading.Event()
     threads = [
         threading.Thread(target=_kept_alive, args=(task, parts, stop), daemon=True)
-        for task in background
+        for task in (write_uses, *background)
     ]
     for thread in threads:
         thread.start()

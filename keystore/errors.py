@@ -52,6 +52,30 @@ class GenerationConflict(KeystoreError):
     detail = "This key has been regenerated in the meantime; nothing was changed by this request."
 
 
+class KeyExpired(KeystoreError):
+    """The key's expiry has passed; its secrets are dead for good."""
+
+    detail = "This key has expired and cannot be used or changed any more; add a new one."
+
+
+class KeyDisabled(KeystoreError):
+    """The key is disabled."""
+
+    detail = "This key is disabled; enable it first."
+
+
+class BadOverlap(KeystoreError):
+    """An overlap is negative or too long."""
+
+    detail = "The old secret can go on working for 0 to 7 days."
+
+
+class BadExpiry(KeystoreError):
+    """An expiry lies in the past."""
+
+    detail = "The expiry must be in the future."
+
+
 class BadScopes(KeystoreError):
     """A scope that we do not know was asked for."""
 

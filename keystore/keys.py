@@ -1,15 +1,16 @@
-"""Create, rename, regenerate, delete, verify: one call, one transaction, one audit event."""
+"""Create, rename, regenerate, end, verify: one call, one transaction, one audit event."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID, uuid4
 
-from sqlalchemy import Update, bindparam, select, update
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Update, bindparam, select, update
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from keystore import audit, credentials, rotation, scopes
@@ -21,16 +22,31 @@ from keystore.errors import (
     AlreadyDone,
     BadName,
     GenerationConflict,
+    KeyExpired,
     KeyNotFound,
     NameMismatch,
     NameTaken,
 )
 from keystore.models import NAME_LENGTH, Key, Organization, Secret
-from keystore.rotation import KeyLife, SecretState
+from keystore.rotation import KeyLife, KeyState, SecretState
 from keystore.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """Something that will stop when a key ends, in words for a person."""
+
+    what: str  # e.g. "new_conversation to hooks.zapier.com"
+    count: int
+
+
+#: Tells what depends on a key; in a read transaction of its own.
+Dependents = Callable[[Session, Key], Sequence[Dependent]]
 
 #: Called in the transaction that deletes a key, so that what depends on it ends with it.
 OnDelete = Callable[[Session, Key, Actor], None]
+
+_ALIVE = (SecretState.CURRENT, SecretState.RETIRING)
 
 # Built once: this is the hottest statement of all.
 _VERIFY = (
@@ -40,13 +56,24 @@ _VERIFY = (
         Organization.name.label("organization_name"),
         Key.name,
         Key.scopes,
-        Key.generation,
+        Key.generation.label("newest"),
+        Key.expires_at,
+        Key.disabled_at,
         Key.deleted_at,
+        Secret.id.label("secret_id"),
+        Secret.generation,
         Secret.state,
+        Secret.until,
         Secret.digest,
     )
     .join(Organization, Organization.id == Key.organization_id)
-    .join(Secret, (Secret.key_id == Key.id) & (Secret.state == SecretState.CURRENT))
+    .join(
+        Secret,
+        # The current secret and the one before it: the index leads past all that are long dead.
+        (Secret.key_id == Key.id)
+        & (Secret.generation >= Key.generation - 1)
+        & Secret.state.in_(_ALIVE),
+    )
     .where(Key.client_key == bindparam("client_key"))
 )
 
@@ -69,7 +96,8 @@ class VerifiedKey:
     name: str
     client_key: str
     scopes: frozenset[str]
-    generation: int
+    generation: int  # of the secret that was shown
+    secret_id: int
 
 
 class Keys:
@@ -81,11 +109,14 @@ class Keys:
         clock: Clock,
         random: Random | None = None,
         on_delete: Sequence[OnDelete] = (),
+        dependents: Dependents = lambda _session, _key: (),
     ) -> None:
         self._vault = vault
         self._clock = clock
         self._random = random or SystemRandom()
         self._on_delete = on_delete
+        self.dependents = dependents
+        self._highest = clock.now()
 
     def create(
         self,
@@ -103,7 +134,7 @@ class Keys:
         A form passes the key_id it was rendered with, so that sending it twice makes one key.
         Raises BadName, NameTaken, BadScopes, AlreadyDone.
         """
-        now = self._clock.now()
+        now = self._now()
         key = Key(
             id=key_id or uuid4(),
             organization_id=organization_id,
@@ -151,30 +182,122 @@ class Keys:
         organization_id: UUID,
         generation: int,
         actor: Actor,
+        overlap: timedelta = rotation.NO_OVERLAP,
     ) -> Issued:
-        """Replace a key's secret; the old one dies in the same moment.
+        """Replace a key's secret.
 
-        `generation` is the one the caller has seen. Raises GenerationConflict when it is no longer
-        the current one, KeyNotFound.
+        `generation` is the one the caller has seen. The former secret works for the length of the
+        overlap, though never past the key's expiry; without one it dies in the same moment. One
+        that is still retiring from an earlier time dies at once in any case.
+
+        Raises GenerationConflict when another was faster, BadOverlap, KeyNotFound, KeyExpired,
+        KeyDisabled.
         """
-        now = self._clock.now()
+        now = self._now()
         with writing(session):
-            key = _held(session, key_id, organization_id)
-            life = KeyLife(key.generation, key.deleted_at)
-            following = rotation.next_generation(life, generation)
+            key = _usable(session, key_id, organization_id)
+            successor = rotation.regenerate(_life(key), seen=generation, overlap=overlap, now=now)
             # The guard decides between two at once: the second finds the number changed.
             if not _changed_one(
                 session,
                 update(Key)
                 .where(Key.id == key_id, Key.generation == generation, Key.deleted_at.is_(None))
-                .values(generation=following, secret_created_at=now),
+                .values(generation=successor.generation, secret_created_at=now),
             ):
                 raise GenerationConflict
-            _kill_secrets(session, key_id, now)
-            client_secret = self._add_secret(session, key, generation=following, now=now)
+            until = successor.former_until
+            _kill_secrets(session, key_id, now, *([SecretState.RETIRING] if until else _ALIVE))
+            if until is not None:
+                session.execute(
+                    update(Secret)
+                    .where(Secret.key_id == key_id, Secret.state == SecretState.CURRENT)
+                    .values(state=SecretState.RETIRING, until=until)
+                )
+            client_secret = self._add_secret(session, key, generation=successor.generation, now=now)
             session.refresh(key)
-            self._record(session, actor, "key.regenerated", key, generation=following)
+            self._record(
+                session,
+                actor,
+                "key.regenerated",
+                key,
+                generation=successor.generation,
+                former_until=until and until.isoformat(),
+            )
         return Issued(key, client_secret)
+
+    def finish(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
+        """End an overlap now: the retiring secret dies. Without one nothing happens.
+
+        Raises KeyNotFound.
+        """
+        now = self._now()
+        with writing(session):
+            key = _held(session, key_id, organization_id)
+            retiring = select(Secret.until).where(
+                Secret.key_id == key_id, Secret.state == SecretState.RETIRING
+            )
+            until = session.scalars(retiring).one_or_none()
+            _kill_secrets(session, key_id, now, SecretState.RETIRING)
+            if until is not None and until > now:
+                self._record(session, actor, "key.overlap_finished", key)
+        return key
+
+    def set_expiry(
+        self,
+        session: Session,
+        key_id: UUID,
+        *,
+        organization_id: UUID,
+        expires_at: datetime | None,
+        actor: Actor,
+    ) -> Key:
+        """Let a key end at a moment, or never. An expired key cannot be brought back.
+
+        Raises BadExpiry for a moment that is not in the future, KeyExpired, KeyNotFound.
+        """
+        now = self._now()
+        with writing(session):
+            key = _usable(session, key_id, organization_id)
+            rotation.check_expiry(_life(key), expires_at, now)
+            if key.expires_at == expires_at:
+                return key
+            before, key.expires_at = key.expires_at, expires_at
+            if expires_at is not None:
+                # An overlap ends with its key at the latest, also one that began before.
+                session.execute(
+                    update(Secret)
+                    .where(
+                        Secret.key_id == key_id,
+                        Secret.state == SecretState.RETIRING,
+                        Secret.until > expires_at,
+                    )
+                    .values(until=expires_at)
+                )
+            self._record(
+                session,
+                actor,
+                "key.expiry_changed",
+                key,
+                before=before and before.isoformat(),
+                after=expires_at and expires_at.isoformat(),
+            )
+        return key
+
+    def disable(
+        self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor
+    ) -> Key:
+        """Put a key to sleep: nothing of it authenticates until it is enabled again.
+
+        Raises KeyNotFound, KeyExpired.
+        """
+        return self._switch(session, key_id, organization_id, actor, disabled=True)
+
+    def enable(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
+        """Wake a disabled key. What died while it slept stays dead.
+
+        Raises KeyNotFound, KeyExpired.
+        """
+        return self._switch(session, key_id, organization_id, actor, disabled=False)
 
     def delete(
         self,
@@ -189,7 +312,7 @@ class Keys:
 
         Raises KeyNotFound, and NameMismatch when confirm_name is given and is not the key's name.
         """
-        now = self._clock.now()
+        now = self._now()
         with writing(session):
             key = _held(session, key_id, organization_id)
             if confirm_name is not None and _normal(confirm_name) != key.name:
@@ -201,19 +324,38 @@ class Keys:
                 .values(deleted_at=now),
             ):
                 raise KeyNotFound
-            _kill_secrets(session, key_id, now)
+            _kill_secrets(session, key_id, now, *_ALIVE)
             for callback in self._on_delete:
                 callback(session, key, actor)
             self._record(session, actor, "key.deleted", key, name=key.name)
 
-    def list(self, session: Session, organization_id: UUID) -> Sequence[Key]:
-        """Return an organization's live keys, newest first."""
+    def list(
+        self, session: Session, organization_id: UUID, *, deleted: bool = False
+    ) -> Sequence[Key]:
+        """Return an organization's keys, newest first; with `deleted` what is left of those."""
+        which = Key.deleted_at.is_not(None) if deleted else Key.deleted_at.is_(None)
         with session.begin():
             return session.scalars(
                 select(Key)
-                .where(Key.organization_id == organization_id, Key.deleted_at.is_(None))
+                .where(Key.organization_id == organization_id, which)
                 .order_by(Key.created_at.desc(), Key.name)
             ).all()
+
+    def secrets(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Sequence[Secret]:
+        """Return the secrets of a key that work, the newest first. Raises KeyNotFound."""
+        now = self._now()
+        with session.begin():
+            life = _life(_live(session, key_id, organization_id))
+            found = session.scalars(
+                select(Secret)
+                .where(Secret.key_id == key_id, Secret.state.in_(_ALIVE))
+                .order_by(Secret.generation.desc())
+            )
+            return [one for one in found if not rotation.lapsed(one.state, one.until, life, now)]
+
+    def state(self, key: Key) -> KeyState:
+        """Say what a key is at this moment."""
+        return _life(key).state(self._now())
 
     def get(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Key:
         """Return one live key. Raises KeyNotFound, also for another organization's key."""
@@ -231,16 +373,29 @@ class Keys:
     ) -> VerifiedKey | None:
         """Return whose credential this is, or None for whatever reason it is not valid.
 
-        One read and one digest for each well-formed pair, known or not, so that an answer's time
-        tells nothing; a pair that we cannot have issued is refused without either.
+        One read and two digests for each well-formed pair, known or not, overlap or not, so that
+        an answer's time tells nothing; a pair that we cannot have issued is refused without either.
         """
         if not credentials.well_formed(client_key, client_secret):
             return None
-        row = connection.execute(_VERIFY, {"client_key": client_key}).one_or_none()
-        digest = self._vault.dummy_digest if row is None else row.digest
-        if not self._vault.matches(client_secret, digest) or row is None:
+        rows = connection.execute(_VERIFY, {"client_key": client_key}).all()
+        matching = [row for row in rows if self._vault.matches(client_secret, row.digest)]
+        for _ in range(len(rows), len(_ALIVE)):
+            self._vault.matches(client_secret, self._vault.dummy_digest)
+        if not matching:
             return None
-        if not rotation.authenticates(row.state, key_deleted_at=row.deleted_at):
+        [row] = matching
+        now = self._now()
+        life = KeyLife(row.newest, row.expires_at, row.disabled_at, row.deleted_at)
+        if rotation.lapsed(row.state, row.until, life, now):
+            over = life.state(now) is KeyState.EXPIRED
+            _bury(
+                connection.engine,
+                Secret.key_id == row.id if over else Secret.id == row.secret_id,
+                now,
+            )
+            return None
+        if not rotation.authenticates(row.state, row.until, life, now):
             return None
         return VerifiedKey(
             key_id=row.id,
@@ -250,7 +405,32 @@ class Keys:
             client_key=client_key,
             scopes=frozenset(row.scopes),
             generation=row.generation,
+            secret_id=row.secret_id,
         )
+
+    def _now(self) -> datetime:
+        """Return the highest time seen: a clock that is set back brings nothing back to life."""
+        self._highest = max(self._highest, self._clock.now())
+        return self._highest
+
+    def _switch(
+        self,
+        session: Session,
+        key_id: UUID,
+        organization_id: UUID,
+        actor: Actor,
+        *,
+        disabled: bool,
+    ) -> Key:
+        now = self._now()
+        with writing(session):
+            key = _usable(session, key_id, organization_id)
+            if _life(key).state(now) is KeyState.EXPIRED:
+                raise KeyExpired
+            if disabled != (key.disabled_at is not None):
+                key.disabled_at = now if disabled else None
+                self._record(session, actor, "key.disabled" if disabled else "key.enabled", key)
+        return key
 
     def _add_secret(
         self, session: Session, key: Key, *, generation: int, now: datetime
@@ -273,7 +453,7 @@ class Keys:
     ) -> None:
         audit.record(
             session,
-            self._clock.now(),
+            self._now(),
             actor,
             action,
             organization_id=key.organization_id,
@@ -297,6 +477,11 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
+def _live(session: Session, key_id: UUID, organization_id: UUID) -> Key:
+    """Return a key for reading."""
+    return _found(session.get(Key, key_id, populate_existing=True), organization_id)
+
+
 def _held(session: Session, key_id: UUID, organization_id: UUID) -> Key:
     """Return a key to change; until the end of the transaction nobody else changes it.
 
@@ -305,10 +490,6 @@ def _held(session: Session, key_id: UUID, organization_id: UUID) -> Key:
     held = {"key_share": True}
     key = session.get(Key, key_id, populate_existing=True, with_for_update=held)
     return _found(key, organization_id)
-
-
-def _live(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    return _found(session.get(Key, key_id, populate_existing=True), organization_id)
 
 
 def _found(key: Key | None, organization_id: UUID) -> Key:
@@ -325,12 +506,41 @@ def _refuse_taken(session: Session, organization_id: UUID, name: str) -> None:
         raise NameTaken
 
 
-def _kill_secrets(session: Session, key_id: UUID, now: datetime) -> None:
+def _life(key: Key) -> KeyLife:
+    return KeyLife(key.generation, key.expires_at, key.disabled_at, key.deleted_at)
+
+
+def _kill_secrets(session: Session, key_id: UUID, now: datetime, *states: SecretState) -> None:
     session.execute(
         update(Secret)
-        .where(Secret.key_id == key_id, Secret.state != SecretState.DEAD)
+        .where(Secret.key_id == key_id, Secret.state.in_(states))
         .values(state=SecretState.DEAD, died_at=now)
     )
+
+
+def _usable(session: Session, key_id: UUID, organization_id: UUID) -> Key:
+    """Return a key that still has a current secret; one without has expired before somebody's eyes.
+
+    So an expired key stays expired, also for a process that starts after a clock was set back.
+    """
+    key = _held(session, key_id, organization_id)
+    current = select(Secret.id).where(Secret.key_id == key_id, Secret.state == SecretState.CURRENT)
+    if session.scalars(current).first() is None:
+        raise KeyExpired
+    return key
+
+
+def _bury(engine: Engine, which: ColumnElement[bool], now: datetime) -> None:
+    """Write down that a secret's time has passed, so that no clock ever says otherwise.
+
+    Whoever shows a dead secret is refused in any case, so a database that cannot write is no harm.
+    """
+    with suppress(OperationalError), Session(engine) as session, writing(session):
+        session.execute(
+            update(Secret)
+            .where(which, Secret.state != SecretState.DEAD)
+            .values(state=SecretState.DEAD, died_at=now)
+        )
 
 
 def _changed_one(session: Session, statement: Update) -> bool:

@@ -1,11 +1,11 @@
 """The tables of the ground floor: who there is, which keys they have, what was done."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Uuid, text
+from sqlalchemy import JSON, BigInteger, Date, Enum, ForeignKey, Index, Integer, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
@@ -86,6 +86,8 @@ class Key(Base):
     secret_created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: A deleted key leaves this row behind, so that its Client Key is never issued again.
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Secret(Base):
@@ -94,13 +96,20 @@ class Secret(Base):
     __tablename__ = "secrets"
     __table_args__ = (
         Index("uq_secrets_generation", "key_id", "generation", unique=True),
-        # The database itself refuses a second current secret, whatever our code does.
+        # The database itself refuses a second of either kind, whatever our code does.
         Index(
             "uq_secrets_current",
             "key_id",
             unique=True,
             sqlite_where=text("state = 'current'"),
             postgresql_where=text("state = 'current'"),
+        ),
+        Index(
+            "uq_secrets_retiring",
+            "key_id",
+            unique=True,
+            sqlite_where=text("state = 'retiring'"),
+            postgresql_where=text("state = 'retiring'"),
         ),
     )
 
@@ -110,7 +119,30 @@ class Secret(Base):
     digest: Mapped[str] = mapped_column(String(120), unique=True)
     state: Mapped[SecretState] = mapped_column(stored_as_text(SecretState))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: While retiring: works strictly before this moment.
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     died_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SecretUse(Base):
+    """When and from where a secret was last used; apart from it, so that using changes no key."""
+
+    __tablename__ = "secret_uses"
+
+    secret_id: Mapped[int] = mapped_column(ForeignKey("secrets.id"), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(String(200))
+
+
+class KeyDay(Base):
+    """How many requests a key made on one day (UTC)."""
+
+    __tablename__ = "key_days"
+
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
 
 
 class AuditEvent(Base):

@@ -1,44 +1,122 @@
-"""The life of a secret: current, then dead. Pure decisions, no database.
+"""The life of a key and its secrets. Pure decisions, no database, no clock of its own.
+
+A secret is current; when its key is regenerated with an overlap it is retiring until a set moment,
+so that whoever uses it has time to change over; then, or at once without an overlap, it is dead.
 
 A key's secrets are numbered by generation. Whoever regenerates says which generation they have
 seen; if another was there first, their request is refused and changes nothing. So of two at once
 one wins, the loser is told so, and nobody is handed a secret that is dead already.
+
+All spans of time are half open: what is good until a moment is good strictly before it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from keystore.errors import GenerationConflict, KeyNotFound
+from keystore.errors import (
+    BadExpiry,
+    BadOverlap,
+    GenerationConflict,
+    KeyDisabled,
+    KeyExpired,
+    KeyNotFound,
+)
+
+NO_OVERLAP = timedelta(0)  # for a secret that somebody else has seen
+DEFAULT_OVERLAP = timedelta(hours=24)
+LONGEST_OVERLAP = timedelta(days=7)
 
 
 class SecretState(StrEnum):
     """Where a secret is in its life."""
 
     CURRENT = "current"  # authenticates
+    RETIRING = "retiring"  # still authenticates, until its moment
     DEAD = "dead"  # never authenticates again, whatever happens later
 
 
-@dataclass(frozen=True)
+class KeyState(StrEnum):
+    """What a person wants to know of a key at a glance."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"  # by an admin, who can enable it again
+    EXPIRED = "expired"  # for good
+    DELETED = "deleted"  # for good
+
+
+@dataclass(frozen=True, slots=True)
 class KeyLife:
     """As much of a key as decides whether its secrets live."""
 
     generation: int
+    expires_at: datetime | None
+    disabled_at: datetime | None
     deleted_at: datetime | None
 
+    def state(self, now: datetime) -> KeyState:
+        """Say what this key is at a moment."""
+        if self.deleted_at is not None:
+            return KeyState.DELETED
+        if self.expires_at is not None and now >= self.expires_at:
+            return KeyState.EXPIRED
+        return KeyState.ACTIVE if self.disabled_at is None else KeyState.DISABLED
 
-def next_generation(key: KeyLife, seen: int) -> int:
-    """Return the number of the secret that replaces the current one.
 
-    Raises KeyNotFound for a deleted key, GenerationConflict when `seen` is not the current one.
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What regenerating does: the new secret's number, and until when the former one works."""
+
+    generation: int
+    former_until: datetime | None  # None: it is dead at once
+
+
+def regenerate(key: KeyLife, *, seen: int, overlap: timedelta, now: datetime) -> Successor:
+    """Decide what follows the current secret.
+
+    The former secret never outlives the key's own expiry. Raises KeyNotFound, KeyExpired,
+    KeyDisabled (what is dead or asleep is not revived), GenerationConflict, BadOverlap.
     """
-    if key.deleted_at is not None:
-        raise KeyNotFound
+    require(key, KeyState.ACTIVE, now)
+    if not NO_OVERLAP <= overlap <= LONGEST_OVERLAP:
+        raise BadOverlap
     if seen != key.generation:
         raise GenerationConflict
-    return key.generation + 1
+    until = now + overlap
+    if key.expires_at is not None:
+        until = min(until, key.expires_at)
+    return Successor(key.generation + 1, until if until > now else None)
 
 
-def authenticates(state: SecretState, *, key_deleted_at: datetime | None) -> bool:
-    """Tell whether a secret in this state opens its key."""
-    return state is SecretState.CURRENT and key_deleted_at is None
+def require(key: KeyLife, state: KeyState, now: datetime) -> None:
+    """Raise the error that says why a key is not in this state."""
+    present = key.state(now)
+    if present is state:
+        return
+    if present is KeyState.DELETED:
+        raise KeyNotFound
+    if present is KeyState.EXPIRED:
+        raise KeyExpired
+    raise KeyDisabled
+
+
+def check_expiry(key: KeyLife, expires_at: datetime | None, now: datetime) -> None:
+    """Refuse an expiry that lies behind us, and any for a key that has expired already."""
+    if key.state(now) is KeyState.DELETED:
+        raise KeyNotFound
+    if key.state(now) is KeyState.EXPIRED:
+        raise KeyExpired
+    if expires_at is not None and expires_at <= now:
+        raise BadExpiry
+
+
+def authenticates(state: SecretState, until: datetime | None, key: KeyLife, now: datetime) -> bool:
+    """Tell whether a secret opens its key at a moment."""
+    return key.state(now) is KeyState.ACTIVE and not lapsed(state, until, key, now)
+
+
+def lapsed(state: SecretState, until: datetime | None, key: KeyLife, now: datetime) -> bool:
+    """Tell whether a secret is dead at a moment, whether or not anybody has written that down."""
+    if state is SecretState.RETIRING and until is not None and now >= until:
+        return True
+    return state is SecretState.DEAD or key.state(now) in {KeyState.EXPIRED, KeyState.DELETED}

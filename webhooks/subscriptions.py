@@ -1,9 +1,11 @@
 """Who wants which events where: subscribe, unsubscribe, end."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import SystemRandom
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, select, update
@@ -14,6 +16,7 @@ from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
+from keystore.keys import Dependent
 from keystore.models import Key
 from keystore.vault import Vault
 from webhooks import signing
@@ -126,6 +129,20 @@ class Subscriptions:
         """Return one subscription, also an ended one. Raises SubscriptionNotFound."""
         with session.begin():
             return _found(session, subscription_id, organization_id)
+
+    def of_key(self, session: Session, key: Key) -> Sequence[Dependent]:
+        """Return what would end with a key: its active subscriptions by event type and host."""
+        with session.begin():
+            rows = session.execute(
+                select(Subscription.event_type, Subscription.target_url).where(
+                    Subscription.key_id == key.id, Subscription.is_active
+                )
+            ).all()
+        counted = Counter((row.event_type, urlsplit(row.target_url).hostname) for row in rows)
+        return [
+            Dependent(f"{event_type} to {host}", count)
+            for (event_type, host), count in sorted(counted.items())
+        ]
 
     def end_for_key(self, session: Session, key: Key, actor: Actor) -> None:
         """End what was subscribed with a key that is being deleted; in the caller's transaction."""

@@ -1,5 +1,6 @@
 """Keys from the shell: list, create, rename, regenerate, delete."""
 
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from connector.cli import common
 from keystore import scopes
 from keystore.keys import Issued
 from keystore.models import Key, Organization
+from keystore.rotation import LONGEST_OVERLAP
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 KEY = "KEY"  # how a command's help calls its first argument: name, Client Key or id
@@ -72,18 +74,29 @@ def rename(key: str, name: str, organization: str | None) -> None:
     click.echo(f"The key is now named {renamed.name!r}.")
 
 
-@keys.command(epilog="Example: keyhook keys regenerate Zapier")
+@keys.command(epilog="Example: keyhook keys regenerate Zapier --overlap 24")
 @click.argument("key", metavar=KEY)
+@click.option(
+    "--overlap",
+    metavar="HOURS",
+    type=click.FloatRange(0, LONGEST_OVERLAP / timedelta(hours=1)),
+    default=0,
+    show_default=True,
+    help="How long the old secret goes on working.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common.organization_option
 @json_option
-def regenerate(key: str, yes: bool, organization: str | None, as_json: bool) -> None:
-    """Replace a key's secret; the old one stops working at once."""
+def regenerate(
+    key: str, overlap: float, yes: bool, organization: str | None, as_json: bool
+) -> None:
+    """Replace a key's secret; the old one stops working at once, or after the overlap."""
     parts, owner, found = _keys(organization)
     picked = _pick(found, key)
     if not yes:
+        when = f"in {overlap:g} hours" if overlap else "at once"
         click.confirm(
-            f"The present secret of {picked.name!r} stops working at once. Go on?",
+            f"The present secret of {picked.name!r} stops working {when}. Go on?",
             abort=True,
             err=True,
         )
@@ -94,6 +107,7 @@ def regenerate(key: str, yes: bool, organization: str | None, as_json: bool) -> 
             organization_id=owner.id,
             generation=picked.generation,
             actor=common.actor(),
+            overlap=timedelta(hours=overlap),
         )
     _reveal(issued, as_json)
 

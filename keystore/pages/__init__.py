@@ -5,7 +5,7 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
 from keystore import access
-from keystore.pages import developer, errors, front, headers, navigation, words
+from keystore.pages import errors, front, headers, life, navigation, words
 from keystore.pages.navigation import NavItem
 
 __all__ = ["NavItem", "csrf", "init_app"]
@@ -41,7 +41,7 @@ def init_app(app: Flask) -> None:
     words.init_app(app)
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
-    app.register_blueprint(developer.blueprint)
+    app.register_blueprint(life.blueprint)
     _declare_static_files_public(app)
 
 

@@ -1,6 +1,7 @@
 """Settings -> Organization -> Developer: the organization's keys, for its admins."""
 
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from flask import (
@@ -21,6 +22,8 @@ from keystore.errors import (
     AlreadyDone,
     BadName,
     GenerationConflict,
+    KeyDisabled,
+    KeyExpired,
     KeystoreError,
     NameMismatch,
     NameTaken,
@@ -28,7 +31,7 @@ from keystore.errors import (
 from keystore.keys import Issued
 from keystore.models import Key
 from keystore.pages.errors import calm
-from keystore.pages.forms import AddKeyForm, DeleteForm, NameForm, RegenerateForm
+from keystore.pages.forms import ActForm, AddKeyForm, DeleteForm, NameForm, RegenerateForm
 
 blueprint = Blueprint("developer", __name__, url_prefix="/settings/organization/developer")
 
@@ -38,13 +41,17 @@ INVALID = HTTPStatus.UNPROCESSABLE_ENTITY
 @blueprint.get("/")
 @admin_only
 def index() -> ResponseReturnValue:
-    """List the keys."""
+    """List the keys, or with `?show=deleted` what is left of those that were deleted."""
     keys, accounts = services().keys, services().accounts
+    gone = request.args.get("show") == "deleted"
     with services().db.session() as db:
-        listed = keys.list(db, the_visitor().organization.id)
+        listed = keys.list(db, the_visitor().organization.id, deleted=gone)
         creators = {key.created_by for key in listed if key.created_by is not None}
         people = {creator: accounts.get(db, creator) for creator in creators}
-    return render_template("keys/index.html", keys=listed, people=people)
+        used = services().uses.last(db, [key.id for key in listed])
+    return render_template(
+        "keys/index.html", keys=listed, people=people, used=used, state=keys.state, gone=gone
+    )
 
 
 @blueprint.route("/keys/new/", methods=["GET", "POST"])
@@ -80,7 +87,17 @@ def add() -> ResponseReturnValue:
 @admin_only
 def show(key_id: UUID) -> ResponseReturnValue:
     """Show one key, without its secret. A reload of the page with the secret ends up here."""
-    return render_template("keys/show.html", key=_get(key_id), scopes=scopes.OPERATIONS)
+    key = get(key_id)
+    with services().db.session() as db:
+        secrets = services().keys.secrets(db, key_id, organization_id=the_visitor().organization.id)
+    return render_template(
+        "keys/show.html",
+        key=key,
+        scopes=scopes.OPERATIONS,
+        secrets=secrets,
+        act=ActForm(),
+        **connections(key),
+    )
 
 
 @blueprint.route("/keys/<uuid:key_id>/rename/", methods=["GET", "POST"])
@@ -107,7 +124,7 @@ def rename(key_id: UUID) -> ResponseReturnValue:
             return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
     if form.errors and _wants_json():
         return jsonify(error=form.name.errors[0]), INVALID
-    key = _get(key_id)
+    key = get(key_id)
     if not form.is_submitted():
         form.name.data = key.name
     return render_template("keys/rename.html", form=form, key=key), _status(form)
@@ -127,7 +144,15 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
                     organization_id=the_visitor().organization.id,
                     generation=form.generation.data or 0,
                     actor=actor(),
+                    overlap=form.overlap,
                 )
+        except (KeyExpired, KeyDisabled) as error:
+            return calm(
+                "Nothing was regenerated",
+                error.detail,
+                HTTPStatus.CONFLICT,
+                link=("Go to the key", url_for(".show", key_id=key_id)),
+            )
         except GenerationConflict:
             return calm(
                 "Already regenerated",
@@ -140,16 +165,16 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
         return _reveal(issued, HTTPStatus.OK)
     if form.errors:
         abort(HTTPStatus.BAD_REQUEST)
-    key = _get(key_id)
+    key = get(key_id)
     form.generation.data = key.generation
-    return render_template("keys/regenerate.html", form=form, key=key)
+    return render_template("keys/regenerate.html", form=form, key=key, **connections(key))
 
 
 @blueprint.route("/keys/<uuid:key_id>/delete/", methods=["GET", "POST"])
 @admin_only
 def delete(key_id: UUID) -> ResponseReturnValue:
     """Ask for the name, then end the key for good."""
-    form, key = DeleteForm(), _get(key_id)
+    form, key = DeleteForm(), get(key_id)
     if form.validate_on_submit():
         try:
             with services().db.session() as db:
@@ -165,10 +190,24 @@ def delete(key_id: UUID) -> ResponseReturnValue:
         else:
             flash(f"Deleted “{key.name}”. Its credentials have stopped working.")
             return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
-    return render_template("keys/delete.html", form=form, key=key), _status(form)
+    return render_template("keys/delete.html", form=form, key=key, **connections(key)), _status(
+        form
+    )
 
 
-def _get(key_id: UUID) -> Key:
+def connections(key: Key) -> dict[str, Any]:
+    """Return what a person should know before ending a key or its secret: who would notice."""
+    with services().db.session() as db:
+        return {
+            "state": services().keys.state(key),
+            "uses": services().uses.of_key(db, key.id),
+            "week": services().uses.last_week(db, key.id),
+            "dependents": services().keys.dependents(db, key),
+        }
+
+
+def get(key_id: UUID) -> Key:
+    """Return one of the organization's keys. Raises KeyNotFound."""
     organization_id = the_visitor().organization.id
     with services().db.session() as db:
         return services().keys.get(db, key_id, organization_id=organization_id)

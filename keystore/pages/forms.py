@@ -1,13 +1,25 @@
 """What the pages ask for. Whether a name will do is the services' to say, not a form's."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, IntegerField, PasswordField, StringField
-from wtforms.validators import UUID, InputRequired
+from wtforms import (
+    DateTimeLocalField,
+    EmailField,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+)
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.validators import UUID, InputRequired, Optional
 from wtforms.widgets import HiddenInput
 
 from keystore.models import NAME_LENGTH
+from keystore.rotation import NO_OVERLAP
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
@@ -52,9 +64,53 @@ class AddKeyForm(NameForm):
 
 
 class RegenerateForm(Form):
-    """The generation that the person has seen and wants replaced."""
+    """The generation that the person has seen and wants replaced, and why."""
 
     generation = IntegerField(validators=[InputRequired()], widget=HiddenInput())
+    how = RadioField(
+        "Why are you regenerating?",
+        [InputRequired("Choose one of the two.")],
+        choices=[
+            SelectChoice("planned", "Planned: the old secret goes on working for a while"),
+            SelectChoice(
+                "compromised", "Compromised: somebody else may have it, so it stops working now"
+            ),
+        ],
+        default="planned",
+    )
+    hours = SelectField(
+        "How long the old secret goes on working",
+        coerce=int,
+        choices=[
+            SelectChoice("1", "1 hour"),
+            SelectChoice("4", "4 hours"),
+            SelectChoice("24", "24 hours"),
+            SelectChoice("72", "3 days"),
+            SelectChoice("168", "7 days"),
+        ],
+        default=24,
+    )
+
+    @property
+    def overlap(self) -> timedelta:
+        """How long the former secret is to go on working."""
+        planned = self.how.data == "planned"
+        return timedelta(hours=self.hours.data) if planned else NO_OVERLAP
+
+
+class ExpiryForm(Form):
+    """When a key ends, in UTC; nothing for never."""
+
+    expires_at = DateTimeLocalField(
+        "Expires at (UTC)",
+        [Optional()],
+        description="From then on the key is refused for good. Leave it empty for a key that "
+        "does not expire.",
+    )
+
+
+class ActForm(Form):
+    """A button: nothing but the proof that it was pressed here."""
 
 
 class DeleteForm(Form):

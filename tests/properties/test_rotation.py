@@ -1,14 +1,11 @@
 """Whatever is done to keys in whatever order, exactly the expected secrets authenticate.
 
-The model is a flat list of facts: this secret belongs to this key and is expected to work, or not.
-After each step every secret ever issued is tried.
+After each step every secret ever issued is tried, and the list, the audit and the tables' own rows
+are compared with the ledger. The letters in the names are those of the list of invariants.
 """
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 from hypothesis import settings
@@ -22,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import text
 
 from keystore import audit
 from keystore.accounts import Accounts
@@ -29,34 +27,26 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import ALPHABET, SecretValue
 from keystore.db import Database
-from keystore.errors import GenerationConflict, KeyNotFound, NameTaken
+from keystore.errors import (
+    BadExpiry,
+    GenerationConflict,
+    KeyDisabled,
+    KeyExpired,
+    KeyNotFound,
+    NameTaken,
+)
 from keystore.keys import Issued, Keys, VerifiedKey
 from keystore.vault import Vault
 from tests.conftest import QUICK_HASHER
+from tests.properties.ledger import Known, Ledger
+from tests.properties.together import at_once
 
-
-@dataclass
-class Fact:
-    """One secret that was once issued."""
-
-    key_id: UUID
-    client_key: str
-    client_secret: str
-    generation: int
-    works: bool
-
-
-@dataclass
-class Known:
-    """One key as its owner remembers it."""
-
-    name: str
-    generation: int
-    deleted: bool = False
+TICK = timedelta(microseconds=1)
+overlaps = st.sampled_from([0, 0, 1, 24, 24 * 7]).map(lambda hours: timedelta(hours=hours))
 
 
 class Rotation(RuleBasedStateMachine):
-    """Create, rename, regenerate (also twice at once), delete, let time pass and go back."""
+    """Everything that can be done to keys, also at once; time passes, and goes back."""
 
     keys_made = Bundle("keys_made")
 
@@ -64,42 +54,44 @@ class Rotation(RuleBasedStateMachine):
         super().__init__()
         self.database = database
         self.clock = ManualClock()
+        self.ledger = Ledger(self.clock.now())
+        self._start()
+
+    def _start(self) -> None:
         self.keys = Keys(Vault([SecretValue("k" * 64)]), self.clock)
-        self.facts: list[Fact] = []
-        self.known: dict[UUID, Known] = {}
-        self.changes = 0
 
     @initialize()
     def found_an_organization(self) -> None:
         with self.database.session() as session:
-            self.organization = Accounts(self.clock, QUICK_HASHER).create_organization(
+            organization = Accounts(self.clock, QUICK_HASHER).create_organization(
                 session, name=str(uuid4()), actor=SYSTEM
             )
+        self.organization_id = organization.id
 
     @rule(target=keys_made, name=st.sampled_from(["Zapier", "n8n", "Make", "BI"]))
     def create(self, name: str) -> object:
-        taken = any(known.name == name and not known.deleted for known in self.known.values())
+        taken = any(one.name == name and not one.deleted for one in self.ledger.keys.values())
         with self.database.session() as session:
             try:
                 issued = self.keys.create(
-                    session, organization_id=self.organization.id, name=name, actor=SYSTEM
+                    session, organization_id=self.organization_id, name=name, actor=SYSTEM
                 )
             except NameTaken:
                 assert taken
                 return multiple()
         assert not taken
-        self.known[issued.key.id] = Known(name, 1)
-        self._remember(issued)
+        self.ledger.keys[issued.key.id] = Known(name, 1)
+        self.ledger.issued(issued)
         return issued.key.id
 
     @rule(key_id=keys_made, name=st.sampled_from(["Zapier", "n8n", "Sales", "Support"]))
     def rename(self, key_id: UUID, name: str) -> None:
-        known = self.known[key_id]
-        others = {k.name for i, k in self.known.items() if i != key_id and not k.deleted}
+        known = self.ledger.keys[key_id]
+        others = {k.name for i, k in self.ledger.keys.items() if i != key_id and not k.deleted}
         try:
             with self.database.session() as session:
                 self.keys.rename(
-                    session, key_id, organization_id=self.organization.id, name=name, actor=SYSTEM
+                    session, key_id, organization_id=self.organization_id, name=name, actor=SYSTEM
                 )
         except KeyNotFound:
             assert known.deleted
@@ -108,173 +100,254 @@ class Rotation(RuleBasedStateMachine):
         else:
             assert not known.deleted
             assert name not in others
-            self.changes += known.name != name
+            self.ledger.changes += known.name != name
             known.name = name
 
-    @rule(key_id=keys_made, behind=st.integers(-1, 2))
-    def regenerate(self, key_id: UUID, behind: int) -> None:
+    @rule(key_id=keys_made, behind=st.sampled_from([0, 0, 0, -1, 1, 2]), overlap=overlaps)
+    def regenerate(self, key_id: UUID, behind: int, overlap: timedelta) -> None:
         """Regenerate, having seen the present generation, an older one, or one yet to come."""
-        known = self.known[key_id]
+        known = self.ledger.keys[key_id]
         try:
-            issued = self._regenerate(key_id, known.generation - behind)
-        except KeyNotFound:
-            assert known.deleted
+            issued = self._regenerate(key_id, known.generation - behind, overlap)
+        except (KeyNotFound, KeyExpired, KeyDisabled) as error:
+            self._asleep(key_id, error)
         except GenerationConflict:
             assert behind != 0
         else:
             assert behind == 0
-            assert not known.deleted
-            self._replaced(issued)
+            assert self.ledger.awake(key_id)
+            self.ledger.regenerated(issued, overlap)
 
-    @rule(key_id=keys_made)
-    def regenerate_twice_at_once(self, key_id: UUID) -> None:
+    @rule(key_id=keys_made, overlap=overlaps)
+    def regenerate_twice_at_once(self, key_id: UUID, overlap: timedelta) -> None:
         """Of two at once one wins; the other is told so and gets no secret."""
-        known = self.known[key_id]
-        won, lost = _at_once(lambda: self._regenerate(key_id, known.generation))
-        if known.deleted:
-            assert not won
-            assert all(isinstance(error, KeyNotFound) for error in lost)
-            return
-        assert len(won) == 1
-        assert [type(error) for error in lost] == [GenerationConflict]
-        self._replaced(won[0])
+        seen = self.ledger.keys[key_id].generation
+        won, lost = at_once(*[lambda: self._regenerate(key_id, seen, overlap)] * 2)
+        if won:
+            assert len(won) == 1
+            assert [type(error) for error in lost] == [GenerationConflict]
+            self.ledger.regenerated(won[0], overlap)
+        else:
+            for error in lost:
+                self._asleep(key_id, error)
 
-    @rule(key_id=keys_made)
-    def regenerate_and_delete_at_once(self, key_id: UUID) -> None:
+    @rule(key_id=keys_made, overlap=overlaps)
+    def i4_regenerate_and_delete_at_once(self, key_id: UUID, overlap: timedelta) -> None:
         """Whichever comes first: in the end the key is deleted and no secret of it lives."""
-        known = self.known[key_id]
+        known = self.ledger.keys[key_id]
         if known.deleted:
             return
-        won, lost = _at_once(
-            lambda: self._regenerate(key_id, known.generation), lambda: self._delete(key_id)
+        won, lost = at_once(
+            lambda: self._regenerate(key_id, known.generation, overlap),
+            lambda: self._delete(key_id),
         )
-        assert all(isinstance(error, KeyNotFound | GenerationConflict) for error in lost)
+        expected = KeyNotFound | GenerationConflict | KeyExpired | KeyDisabled
+        assert all(isinstance(error, expected) for error in lost)
         for issued in won:
             if isinstance(issued, Issued):
-                self._replaced(issued)
-        self._forget(key_id)
+                self.ledger.regenerated(issued, overlap)
+        self._deleted(key_id)
+
+    @rule(key_id=keys_made)
+    def i2_rename_and_regenerate_at_once(self, key_id: UUID) -> None:
+        """Both survive."""
+        known, name = self.ledger.keys[key_id], str(uuid4())
+        if known.deleted or known.disabled or self.ledger.expired(key_id):
+            return
+
+        def rename() -> None:
+            with self.database.session() as session:
+                self.keys.rename(
+                    session, key_id, organization_id=self.organization_id, name=name, actor=SYSTEM
+                )
+
+        won, lost = at_once(
+            lambda: self._regenerate(key_id, known.generation, timedelta(0)), rename
+        )
+        assert lost == []
+        known.name = name
+        self.ledger.changes += 1
+        [issued] = [one for one in won if one is not None]
+        self.ledger.regenerated(issued, timedelta(0))
+
+    @rule(key_id=keys_made)
+    def finish(self, key_id: UUID) -> None:
+        try:
+            with self.database.session() as session:
+                self.keys.finish(
+                    session, key_id, organization_id=self.organization_id, actor=SYSTEM
+                )
+        except KeyNotFound:
+            assert self.ledger.keys[key_id].deleted
+            return
+        retiring = self.ledger.retiring(key_id)
+        if retiring and not self.ledger.expired(key_id):
+            self.ledger.end(key_id, {fact.generation for fact in retiring})
+            self.ledger.changes += 1
+
+    @rule(key_id=keys_made, hours=st.sampled_from([None, -1, 0, 1, 12, 48]))
+    def set_expiry(self, key_id: UUID, hours: int | None) -> None:
+        known = self.ledger.keys[key_id]
+        expires_at = None if hours is None else self.ledger.now + timedelta(hours=hours)
+        try:
+            with self.database.session() as session:
+                self.keys.set_expiry(
+                    session,
+                    key_id,
+                    organization_id=self.organization_id,
+                    expires_at=expires_at,
+                    actor=SYSTEM,
+                )
+        except (KeyNotFound, KeyExpired) as error:
+            self._asleep(key_id, error)
+        except BadExpiry:
+            assert hours is not None
+            assert hours <= 0
+        else:
+            assert not self.ledger.over(key_id)
+            self.ledger.changes += known.expires_at != expires_at
+            known.expires_at = expires_at
+            for fact in self.ledger.retiring(key_id):
+                if expires_at is not None and fact.until is not None:
+                    fact.until = min(fact.until, expires_at)
+
+    @rule(key_id=keys_made, disable=st.booleans())
+    def disable_or_enable(self, key_id: UUID, disable: bool) -> None:
+        known = self.ledger.keys[key_id]
+        try:
+            with self.database.session() as session:
+                (self.keys.disable if disable else self.keys.enable)(
+                    session, key_id, organization_id=self.organization_id, actor=SYSTEM
+                )
+        except (KeyNotFound, KeyExpired) as error:
+            self._asleep(key_id, error)
+        else:
+            assert not self.ledger.over(key_id)
+            self.ledger.changes += known.disabled != disable
+            known.disabled = disable
 
     @rule(key_id=keys_made)
     def delete(self, key_id: UUID) -> None:
         try:
             self._delete(key_id)
         except KeyNotFound:
-            assert self.known[key_id].deleted
+            assert self.ledger.keys[key_id].deleted
         else:
-            assert not self.known[key_id].deleted
-            self._forget(key_id)
+            assert not self.ledger.keys[key_id].deleted
+            self._deleted(key_id)
 
     @rule(hours=st.floats(-48, 48))
-    def the_clock_steps(self, hours: float) -> None:
-        self.clock.advance(timedelta(hours=hours))
+    def a6_the_clock_steps(self, hours: float) -> None:
+        self._go(timedelta(hours=hours))
+
+    @rule(data=st.data(), step=st.sampled_from([-TICK, timedelta(0)]))
+    def a2_the_clock_comes_to_a_boundary(self, data: st.DataObject, step: timedelta) -> None:
+        """The moment before an overlap or an expiry ends, and that moment itself."""
+        ends = {fact.until for fact in self.ledger.facts} | {
+            known.expires_at for known in self.ledger.keys.values()
+        }
+        ahead = sorted(end for end in ends if end is not None and end > self.ledger.now)
+        if ahead:
+            end = data.draw(st.sampled_from(ahead))
+            self._go(end + step - self.clock.now())
+
+    @rule()
+    def a5_the_process_starts_anew(self) -> None:
+        self._start()
 
     @invariant()
-    def exactly_the_expected_secrets_authenticate(self) -> None:
-        for fact in self.facts:
+    def a1_exactly_the_expected_secrets_authenticate(self) -> None:
+        for fact in self.ledger.facts:
             verified = self._verify(fact.client_key, fact.client_secret)
-            assert (verified is not None) == fact.works, fact
+            assert (verified is not None) == self.ledger.works(fact), fact
             if verified is not None:
-                known = self.known[fact.key_id]
+                known = self.ledger.keys[fact.key_id]
                 assert (verified.key_id, verified.name) == (fact.key_id, known.name)
-                assert verified.generation == fact.generation == known.generation
+                assert verified.generation == fact.generation
 
     @invariant()
-    def no_secret_opens_another_key_and_no_typo_opens_any(self) -> None:
-        for one, other in zip(self.facts, self.facts[1:], strict=False):
+    def a3_a4_no_secret_opens_another_key_and_no_typo_opens_any(self) -> None:
+        facts = self.ledger.facts
+        for one, other in pairwise(facts):
             if one.client_key != other.client_key:
                 assert self._verify(one.client_key, other.client_secret) is None
-        for fact in self.facts[-1:]:
+        for fact in facts[-1:]:
             for place in (5, 30, -1):
                 wrong = ALPHABET[ALPHABET.index(fact.client_secret[place]) - 1]
                 typo = fact.client_secret[:place] + wrong + fact.client_secret[place:][1:]
                 assert self._verify(fact.client_key, typo) is None
 
     @invariant()
-    def the_list_and_the_audit_agree(self) -> None:
+    def r3_one_current_secret_and_at_most_one_retiring(self) -> None:
+        with self.database.reader.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT key_id, state, count(*) FROM secrets "
+                    "WHERE state <> 'dead' GROUP BY key_id, state"
+                )
+            ).all()
+        assert all(count == 1 for _, _, count in rows)
+
+    @invariant()
+    def r11_the_list_and_the_audit_agree(self) -> None:
         with self.database.session() as session:
-            listed = {key.id: key for key in self.keys.list(session, self.organization.id)}
-        with self.database.session() as session:
+            listed = self.keys.list(session, self.organization_id)
+            gone = self.keys.list(session, self.organization_id, deleted=True)
             events = [
                 event
-                for event in audit.events(session, self.organization.id)
+                for event in audit.events(session, self.organization_id)
                 if event.subject_type == "key"
             ]
-        expected = {key_id: known for key_id, known in self.known.items() if not known.deleted}
-        assert {i: (key.name, key.generation) for i, key in listed.items()} == {
-            i: (known.name, known.generation) for i, known in expected.items()
-        }
-        assert len(events) == self.changes, "one event for each change, none for a refused one"
+        for deleted, keys in ((False, listed), (True, gone)):
+            assert {key.id: (key.name, key.generation) for key in keys} == {
+                key_id: (known.name, known.generation)
+                for key_id, known in self.ledger.keys.items()
+                if known.deleted == deleted
+            }
+        assert len(events) == self.ledger.changes, "one event for each change, no other"
 
-    def _remember(self, issued: Issued) -> None:
-        self.changes += 1
-        self.facts.append(
-            Fact(
-                issued.key.id,
-                issued.key.client_key,
-                issued.client_secret.reveal(),
-                issued.key.generation,
-                works=True,
-            )
-        )
+    def _go(self, step: timedelta) -> None:
+        self.clock.advance(step)
+        self.ledger.seen(self.clock.now())
 
-    def _replaced(self, issued: Issued) -> None:
-        self._kill(issued.key.id)
-        self.known[issued.key.id].generation += 1
-        self._remember(issued)
+    def _asleep(self, key_id: UUID, error: BaseException) -> None:
+        """Check that a refusal gives the reason there is."""
+        known = self.ledger.keys[key_id]
+        if known.deleted:
+            assert isinstance(error, KeyNotFound)
+        elif self.ledger.expired(key_id):
+            assert isinstance(error, KeyExpired)
+        else:
+            assert known.disabled
+            assert isinstance(error, KeyDisabled)
 
-    def _forget(self, key_id: UUID) -> None:
-        self._kill(key_id)
-        self.known[key_id].deleted = True
-        self.changes += 1
+    def _deleted(self, key_id: UUID) -> None:
+        self.ledger.end(key_id)
+        self.ledger.keys[key_id].deleted = True
+        self.ledger.changes += 1
 
-    def _kill(self, key_id: UUID) -> None:
-        for fact in self.facts:
-            fact.works = fact.works and fact.key_id != key_id
-
-    def _regenerate(self, key_id: UUID, generation: int) -> Issued:
+    def _regenerate(self, key_id: UUID, generation: int, overlap: timedelta) -> Issued:
         with self.database.session() as session:
             return self.keys.regenerate(
                 session,
                 key_id,
-                organization_id=self.organization.id,
+                organization_id=self.organization_id,
                 generation=generation,
                 actor=SYSTEM,
+                overlap=overlap,
             )
 
     def _delete(self, key_id: UUID) -> None:
         with self.database.session() as session:
-            self.keys.delete(session, key_id, organization_id=self.organization.id, actor=SYSTEM)
+            self.keys.delete(session, key_id, organization_id=self.organization_id, actor=SYSTEM)
 
     def _verify(self, client_key: str, client_secret: str) -> VerifiedKey | None:
         with self.database.reader.connect() as connection:
             return self.keys.verify(connection, client_key, client_secret)
 
 
-def _at_once(*actions: Callable[[], Any]) -> tuple[list[Any], list[BaseException]]:
-    """Run the actions (one of them twice, if there is only one) at the same moment."""
-    if len(actions) == 1:
-        actions = actions * 2
-    start = threading.Barrier(len(actions))
-    won: list[Any] = []
-    lost: list[BaseException] = []
-
-    def run(action: Callable[[], Any]) -> None:
-        start.wait()
-        try:
-            won.append(action())
-        except Exception as error:  # noqa: BLE001 - judged by the caller
-            lost.append(error)
-
-    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return won, lost
-
-
 def test_rotation(database: Database) -> None:
     run_state_machine_as_test(
         lambda: Rotation(database),  # type: ignore[arg-type]  # any factory will do
-        settings=settings(max_examples=30, stateful_step_count=25),
+        settings=settings(max_examples=40, stateful_step_count=30),
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from keystore import audit
 from keystore.audit import SYSTEM
+from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.keys import Issued
 from keystore.models import Organization, User
@@ -198,14 +200,16 @@ def test_the_pencil_gets_json(ada: Browser, key_page: str) -> None:
 def test_regenerating_says_first_what_will_happen(ada: Browser, key_page: str) -> None:
     page = ada.get(f"{key_page}regenerate/").text
 
-    assert "stops working at once" in page
+    assert "goes on working for a while" in page
+    assert "stops working now" in page
     assert "shown once on the next page" in page
+    assert "has not been used yet" in page
 
 
 def test_regenerating_replaces_the_secret_at_once(
     ada: Browser, issued: Issued, key_page: str, works: Works
 ) -> None:
-    page = ada.submit(f"{key_page}regenerate/")
+    page = ada.submit(f"{key_page}regenerate/", how="compromised", hours="24")
 
     assert page.status_code == 200
     assert page.headers["Cache-Control"] == "no-store"
@@ -214,10 +218,79 @@ def test_regenerating_replaces_the_secret_at_once(
     assert not works(issued.key.client_key, issued.client_secret.reveal())
 
 
+def test_a_planned_regeneration_leaves_the_old_secret_at_work_until_it_is_finished(
+    ada: Browser, issued: Issued, key_page: str, works: Works, clock: ManualClock
+) -> None:
+    old = issued.client_secret.reveal()
+    new = secret_in(ada.submit(f"{key_page}regenerate/", how="planned", hours="4"))
+    assert works(issued.key.client_key, old)
+    assert works(issued.key.client_key, new)
+    assert "Old secret" in ada.get(key_page).text
+
+    [finish, _disable] = forms(ada.get(key_page))
+    assert ada.post(finish).status_code == 303
+
+    assert not works(issued.key.client_key, old)
+    assert works(issued.key.client_key, new)
+    assert "Old secret" not in ada.get(key_page).text
+
+
+def test_an_overlap_ends_by_itself(
+    ada: Browser, issued: Issued, key_page: str, works: Works, clock: ManualClock
+) -> None:
+    new = secret_in(ada.submit(f"{key_page}regenerate/", how="planned", hours="1"))
+    clock.advance(3600)
+
+    assert not works(issued.key.client_key, issued.client_secret.reveal())
+    assert works(issued.key.client_key, new)
+
+
+def test_a_key_is_disabled_and_enabled(
+    ada: Browser, issued: Issued, key_page: str, works: Works
+) -> None:
+    secret = issued.client_secret.reveal()
+    [disable] = forms(ada.get(key_page))
+    assert ada.post(disable).status_code == 303
+    assert not works(issued.key.client_key, secret)
+    assert "This key is disabled" in ada.get(key_page).text
+    again = ada.submit(f"{key_page}regenerate/", how="compromised", hours="24")
+    assert again.status_code == 409
+
+    [enable] = forms(ada.get(key_page))
+    assert ada.post(enable).status_code == 303
+
+    assert works(issued.key.client_key, secret)
+
+
+def test_a_key_expires_at_the_moment_that_was_set(
+    ada: Browser, issued: Issued, key_page: str, works: Works, clock: ManualClock
+) -> None:
+    ahead = f"{clock.now() + timedelta(days=1):%Y-%m-%dT%H:%M}"
+    behind = f"{clock.now() - timedelta(days=1):%Y-%m-%dT%H:%M}"
+    refused = ada.submit(f"{key_page}expiry/", expires_at=behind)
+    assert refused.status_code == 422
+    assert "must be in the future" in refused.text
+    assert ada.submit(f"{key_page}expiry/", expires_at=ahead).status_code == 303
+    assert works(issued.key.client_key, issued.client_secret.reveal())
+
+    clock.advance(timedelta(days=1))
+
+    assert not works(issued.key.client_key, issued.client_secret.reveal())
+
+
+def test_a_deleted_key_is_listed_under_a_filter(
+    ada: Browser, issued: Issued, key_page: str
+) -> None:
+    ada.submit(f"{key_page}delete/", name="Zapier")
+
+    assert issued.key.client_key not in ada.get(DEVELOPER).text
+    assert issued.key.client_key in ada.get(f"{DEVELOPER}?show=deleted").text
+
+
 def test_a_stale_regeneration_is_a_calm_conflict(
     ada: Browser, issued: Issued, key_page: str, works: Works
 ) -> None:
-    form = ada.form(f"{key_page}regenerate/")
+    form = ada.form(f"{key_page}regenerate/", how="compromised", hours="24")
     secret = secret_in(ada.post(form))
 
     again = ada.post(form)
@@ -230,7 +303,12 @@ def test_a_stale_regeneration_is_a_calm_conflict(
 
 @pytest.mark.parametrize("generation", ["", "one", "1.5"])
 def test_a_tampered_generation_is_refused(ada: Browser, key_page: str, generation: str) -> None:
-    assert ada.submit(f"{key_page}regenerate/", generation=generation).status_code == 400
+    assert (
+        ada.submit(
+            f"{key_page}regenerate/", generation=generation, how="planned", hours="1"
+        ).status_code
+        == 400
+    )
 
 
 def test_deleting_wants_the_name(ada: Browser, issued: Issued, key_page: str, works: Works) -> None:

@@ -1,0 +1,107 @@
+"""What the properties of keys are held against: a flat list of (secret, from, until).
+
+The ledger knows nothing of how the key store does it. It writes down what was issued and until when
+it may work, and answers who may come in at a moment.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from keystore.keys import Issued
+
+
+@dataclass
+class Fact:
+    """One secret that was once issued: good from `start` until `until` (None: no end is set)."""
+
+    key_id: UUID
+    client_key: str
+    client_secret: str
+    generation: int
+    start: datetime
+    until: datetime | None = None
+
+
+@dataclass
+class Known:
+    """One key as its owner remembers it."""
+
+    name: str
+    generation: int
+    deleted: bool = False
+    disabled: bool = False
+    expires_at: datetime | None = None
+
+
+@dataclass
+class Ledger:
+    """Everything that ought to be true."""
+
+    now: datetime  # the highest time that there was
+    facts: list[Fact] = field(default_factory=list)
+    keys: dict[UUID, Known] = field(default_factory=dict)
+    changes: int = 0
+
+    def seen(self, now: datetime) -> None:
+        """Let time pass; when the clock goes back, nothing comes back with it."""
+        self.now = max(self.now, now)
+
+    def expired(self, key_id: UUID) -> bool:
+        end = self.keys[key_id].expires_at
+        return end is not None and self.now >= end
+
+    def over(self, key_id: UUID) -> bool:
+        """Tell whether a key has ended for good."""
+        return self.keys[key_id].deleted or self.expired(key_id)
+
+    def awake(self, key_id: UUID) -> bool:
+        return not self.over(key_id) and not self.keys[key_id].disabled
+
+    def works(self, fact: Fact) -> bool:
+        return (
+            self.awake(fact.key_id)
+            and fact.start <= self.now
+            and (fact.until is None or self.now < fact.until)
+        )
+
+    def issued(self, issued: Issued) -> None:
+        self.facts.append(
+            Fact(
+                issued.key.id,
+                issued.key.client_key,
+                issued.client_secret.reveal(),
+                issued.key.generation,
+                self.now,
+            )
+        )
+        self.changes += 1
+
+    def end(self, key_id: UUID, generations: set[int] | None = None) -> None:
+        """End these generations of a key's secrets now, or all of them."""
+        for fact in self.facts:
+            ends = fact.key_id == key_id and (generations is None or fact.generation in generations)
+            if ends and (fact.until is None or fact.until > self.now):
+                fact.until = self.now
+
+    def regenerated(self, issued: Issued, overlap: timedelta) -> None:
+        known = self.keys[issued.key.id]
+        former = known.generation
+        self.end(issued.key.id, set(range(1, former)))
+        for fact in self.facts:
+            if (fact.key_id, fact.generation) == (issued.key.id, former):
+                fact.until = self.now + overlap
+        known.generation += 1
+        self.issued(issued)
+
+    def retiring(self, key_id: UUID) -> list[Fact]:
+        """Return what still works beside the current secret, were its key awake."""
+        current = self.keys[key_id].generation
+        return [
+            fact
+            for fact in self.facts
+            if fact.key_id == key_id
+            and fact.generation != current
+            and fact.until is not None
+            and self.now < fact.until
+        ]
