@@ -80,7 +80,13 @@ def principal() -> VerifiedKey:
 def actor() -> Actor:
     """Return the calling key as the one who acts, for the audit."""
     key = principal()
-    return Actor("key", key.name, id=str(key.key_id), address=request.remote_addr)
+    return Actor(
+        "key",
+        key.name,
+        id=str(key.key_id),
+        address=request.remote_addr,
+        agent=request.headers.get("User-Agent"),
+    )
 
 
 def _guarded(view: V, declared: Access, scope: str | None) -> V:

@@ -87,6 +87,7 @@ class Keys:
         self._random = random or SystemRandom()
         self._on_delete = on_delete
 
+    @audit.refusals("key.created")
     def create(
         self,
         session: Session,
@@ -122,9 +123,11 @@ class Keys:
             session.add(key)
             session.flush()
             client_secret = self._add_secret(session, key, generation=1, now=now)
-            self._record(session, actor, "key.created", key, name=key.name, scopes=key.scopes)
+            after = {"name": key.name, "scopes": key.scopes}
+            self._record(session, actor, "key.created", key, after=after)
         return Issued(key, client_secret)
 
+    @audit.refusals("key.renamed")
     def rename(
         self, session: Session, key_id: UUID, *, organization_id: UUID, name: str, actor: Actor
     ) -> Key:
@@ -140,9 +143,11 @@ class Keys:
             _refuse_taken(session, organization_id, name)
             before, key.name = key.name, name
             session.flush()
-            self._record(session, actor, "key.renamed", key, before=before, after=name)
+            names = {"before": {"name": before}, "after": {"name": name}}
+            self._record(session, actor, "key.renamed", key, **names)
         return key
 
+    @audit.refusals("key.regenerated")
     def regenerate(
         self,
         session: Session,
@@ -173,9 +178,11 @@ class Keys:
             _kill_secrets(session, key_id, now)
             client_secret = self._add_secret(session, key, generation=following, now=now)
             session.refresh(key)
-            self._record(session, actor, "key.regenerated", key, generation=following)
+            generations = {"before": {"generation": generation}, "after": {"generation": following}}
+            self._record(session, actor, "key.regenerated", key, **generations)
         return Issued(key, client_secret)
 
+    @audit.refusals("key.deleted")
     def delete(
         self,
         session: Session,
@@ -204,7 +211,7 @@ class Keys:
             _kill_secrets(session, key_id, now)
             for callback in self._on_delete:
                 callback(session, key, actor)
-            self._record(session, actor, "key.deleted", key, name=key.name)
+            self._record(session, actor, "key.deleted", key, before={"name": key.name})
 
     def list(self, session: Session, organization_id: UUID) -> Sequence[Key]:
         """Return an organization's live keys, newest first."""
