@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 from flask import g, request
 
 from connector.problems import Forbidden, Unauthorized
-from keystore import access
+from keystore import access, audit
 from keystore.access import Access
 from keystore.audit import Actor
 from keystore.keys import VerifiedKey
@@ -80,7 +80,13 @@ def principal() -> VerifiedKey:
 def actor() -> Actor:
     """Return the calling key as the one who acts, for the audit."""
     key = principal()
-    return Actor("key", key.name, id=str(key.key_id), address=request.remote_addr)
+    return Actor(
+        "key",
+        key.name,
+        id=str(key.key_id),
+        address=request.remote_addr,
+        agent=request.headers.get("User-Agent"),
+    )
 
 
 def _guarded(view: V, declared: Access, scope: str | None) -> V:
@@ -88,6 +94,7 @@ def _guarded(view: V, declared: Access, scope: str | None) -> V:
     def guarded(*args: object, **kwargs: object) -> object:
         g.principal = caller = _authenticate(request.headers.get("Authorization"))
         if scope is not None and scope not in caller.scopes:
+            _note_refusal(scope)
             raise Forbidden(
                 f"This key lacks the scope {scope}; ask an admin for a key that has it.",
                 headers={
@@ -99,6 +106,27 @@ def _guarded(view: V, declared: Access, scope: str | None) -> V:
 
     guarded.access = declared  # type: ignore[attr-defined]
     return cast("V", guarded)
+
+
+def _note_refusal(scope: str) -> None:
+    """Put on record that a key wanted to change something without the scope for it."""
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    services, caller = access.services(), principal()
+    with services.db.session() as session:
+        audit.refuse(
+            session,
+            services.clock.now(),
+            actor(),
+            "api.called",
+            organization_id=caller.organization_id,
+            subject_type="key",
+            subject_id=caller.key_id,
+            method=request.method,
+            path=request.path,
+            scope=scope,
+            reason="InsufficientScope",
+        )
 
 
 def _authenticate(header: str | None) -> VerifiedKey:

@@ -19,6 +19,7 @@ from flask import current_app, g, redirect, render_template, request, session, u
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from keystore import audit
 from keystore.audit import Actor
 from keystore.models import Organization, Role, User
 from keystore.services import Services
@@ -90,6 +91,17 @@ def _unless_admin() -> ResponseReturnValue | None:
     if person.is_admin:
         return None
     with services().db.session() as db:
+        audit.refuse(
+            db,
+            services().clock.now(),
+            actor(),
+            "page.opened" if request.method in {"GET", "HEAD"} else "form.sent",
+            organization_id=person.organization.id,
+            subject_type="organization",
+            subject_id=person.organization.id,
+            path=request.path,
+            reason="AdminsOnly",
+        )
         admins = services().accounts.admins(db, person.organization.id)
     return render_template("refused.html", admins=admins), HTTPStatus.FORBIDDEN
 
@@ -152,7 +164,13 @@ def the_visitor() -> Visitor:
 def actor() -> Actor:
     """Return the signed-in person as the one who acts, for the audit."""
     user = the_visitor().user
-    return Actor("user", user.email, id=str(user.id), address=request.remote_addr)
+    return Actor(
+        "user",
+        user.email,
+        id=str(user.id),
+        address=request.remote_addr,
+        agent=request.headers.get("User-Agent"),
+    )
 
 
 def _recognised() -> Visitor | None:

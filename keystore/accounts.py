@@ -47,6 +47,7 @@ class Accounts:
             self._add_organization(session, organization, actor)
         return organization
 
+    @audit.refusals("user.created", of="user")
     def create_user(
         self,
         session: Session,
@@ -113,7 +114,7 @@ class Accounts:
             organization_id=organization.id,
             subject_type="organization",
             subject_id=organization.id,
-            name=organization.name,
+            after={"name": organization.name},
         )
 
     def _add_user(self, session: Session, user: User, actor: Actor) -> None:
@@ -127,8 +128,7 @@ class Accounts:
             organization_id=user.organization_id,
             subject_type="user",
             subject_id=user.id,
-            email=user.email,
-            role=user.role,
+            after={"email": user.email, "role": user.role},
         )
 
     def authenticate(self, session: Session, email: str, password: SecretValue) -> User | None:

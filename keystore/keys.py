@@ -118,6 +118,7 @@ class Keys:
         self.dependents = dependents
         self._highest = clock.now()
 
+    @audit.refusals("key.created")
     def create(
         self,
         session: Session,
@@ -153,9 +154,11 @@ class Keys:
             session.add(key)
             session.flush()
             client_secret = self._add_secret(session, key, generation=1, now=now)
-            self._record(session, actor, "key.created", key, name=key.name, scopes=key.scopes)
+            after = {"name": key.name, "scopes": key.scopes}
+            self._record(session, actor, "key.created", key, after=after)
         return Issued(key, client_secret)
 
+    @audit.refusals("key.renamed")
     def rename(
         self, session: Session, key_id: UUID, *, organization_id: UUID, name: str, actor: Actor
     ) -> Key:
@@ -171,9 +174,11 @@ class Keys:
             _refuse_taken(session, organization_id, name)
             before, key.name = key.name, name
             session.flush()
-            self._record(session, actor, "key.renamed", key, before=before, after=name)
+            names = {"before": {"name": before}, "after": {"name": name}}
+            self._record(session, actor, "key.renamed", key, **names)
         return key
 
+    @audit.refusals("key.regenerated")
     def regenerate(
         self,
         session: Session,
@@ -215,16 +220,17 @@ class Keys:
                 )
             client_secret = self._add_secret(session, key, generation=successor.generation, now=now)
             session.refresh(key)
-            self._record(
-                session,
-                actor,
-                "key.regenerated",
-                key,
-                generation=successor.generation,
-                former_until=until and until.isoformat(),
-            )
+            generations = {
+                "before": {"generation": generation},
+                "after": {
+                    "generation": successor.generation,
+                    "former_until": until and until.isoformat(),
+                },
+            }
+            self._record(session, actor, "key.regenerated", key, **generations)
         return Issued(key, client_secret)
 
+    @audit.refusals("key.overlap_finished")
     def finish(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
         """End an overlap now: the retiring secret dies. Without one nothing happens.
 
@@ -242,6 +248,7 @@ class Keys:
                 self._record(session, actor, "key.overlap_finished", key)
         return key
 
+    @audit.refusals("key.expiry_changed")
     def set_expiry(
         self,
         session: Session,
@@ -278,11 +285,12 @@ class Keys:
                 actor,
                 "key.expiry_changed",
                 key,
-                before=before and before.isoformat(),
-                after=expires_at and expires_at.isoformat(),
+                before={"expires_at": before and before.isoformat()},
+                after={"expires_at": expires_at and expires_at.isoformat()},
             )
         return key
 
+    @audit.refusals("key.disabled")
     def disable(
         self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor
     ) -> Key:
@@ -292,6 +300,7 @@ class Keys:
         """
         return self._switch(session, key_id, organization_id, actor, disabled=True)
 
+    @audit.refusals("key.enabled")
     def enable(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
         """Wake a disabled key. What died while it slept stays dead.
 
@@ -299,6 +308,7 @@ class Keys:
         """
         return self._switch(session, key_id, organization_id, actor, disabled=False)
 
+    @audit.refusals("key.deleted")
     def delete(
         self,
         session: Session,
@@ -327,7 +337,7 @@ class Keys:
             _kill_secrets(session, key_id, now, *_ALIVE)
             for callback in self._on_delete:
                 callback(session, key, actor)
-            self._record(session, actor, "key.deleted", key, name=key.name)
+            self._record(session, actor, "key.deleted", key, before={"name": key.name})
 
     def list(
         self, session: Session, organization_id: UUID, *, deleted: bool = False

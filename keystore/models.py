@@ -145,19 +145,41 @@ class KeyDay(Base):
     requests: Mapped[int] = mapped_column(BigInteger)
 
 
+class Outcome(StrEnum):
+    """Whether what somebody wanted was done."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
 class AuditEvent(Base):
-    """One thing that somebody did; written in the transaction that did it."""
+    """One thing that somebody did, or was refused; chained to the one before by its digest."""
 
     __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_subject", "organization_id", "subject_id"),)
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True)
-    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), index=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    #: 1, 2, 3 ... in each organization, without a gap.
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     actor_kind: Mapped[str] = mapped_column(String(16))
     actor_id: Mapped[str | None] = mapped_column(String(64))
     actor_label: Mapped[str] = mapped_column(String(254))
     address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(String(255))
     action: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[Outcome] = mapped_column(stored_as_text(Outcome))
     subject_type: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str] = mapped_column(String(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    digest: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """How many rows an organization's audit log has, and the last one's digest."""
+
+    __tablename__ = "audit_heads"
+
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    length: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str] = mapped_column(String(64))

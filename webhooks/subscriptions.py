@@ -22,7 +22,7 @@ from keystore.vault import Vault
 from webhooks import signing
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog
-from webhooks.errors import BadTargetType, KeyEnded, SubscriptionNotFound
+from webhooks.errors import BadTargetType, KeyEnded, SubscriptionNotFound, WebhooksError
 from webhooks.models import IS_PENDING, Delivery, DeliveryState, Subscription
 from webhooks.signing import Random
 from webhooks.targets import check_target
@@ -61,6 +61,7 @@ class Subscriptions:
         self._allowed = tuple(allow_networks)
         self._random = random or SystemRandom()
 
+    @audit.refusals("subscription.created", errors=WebhooksError)
     def subscribe(
         self,
         session: Session,
@@ -104,6 +105,7 @@ class Subscriptions:
             _record(session, now, actor, "subscription.created", subscription)
         return Subscribed(subscription, secret)
 
+    @audit.refusals("subscription.ended", of="subscription", errors=WebhooksError)
     def unsubscribe(
         self, session: Session, subscription_id: UUID, *, organization_id: UUID, actor: Actor
     ) -> Subscription:

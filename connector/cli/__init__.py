@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy.exc import DBAPIError
 
-from connector.cli import demo, emit, ingest, installation, keys
+from connector.cli import audit, demo, emit, ingest, installation, keys
 from keystore.errors import KeystoreError
 from webhooks.errors import WebhooksError
 
@@ -25,6 +25,7 @@ for command in (
     installation.db,
     installation.settings,
     keys.keys,
+    audit.audit,
     ingest.ingest,
     emit.emit,
 ):

@@ -5,7 +5,7 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
 from keystore import access
-from keystore.pages import errors, front, headers, life, navigation, words
+from keystore.pages import audit_log, errors, front, headers, life, navigation, words
 from keystore.pages.navigation import NavItem
 
 __all__ = ["NavItem", "csrf", "init_app"]
@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
     app.register_blueprint(life.blueprint)
+    app.register_blueprint(audit_log.blueprint)
     _declare_static_files_public(app)
 
 

@@ -36,7 +36,11 @@ def init_app(app: Flask) -> None:
 def navigation() -> list[Entry]:
     """Return the entries, with the one current that this page is, or is below of."""
     added = cast("list[NavItem]", current_app.extensions[EXTENSION])
-    items = [NavItem("Client keys", "developer.index"), *added]
+    items = [
+        NavItem("Client keys", "developer.index"),
+        *added,
+        NavItem("Audit log", "audit_log.index"),
+    ]
     addresses = [url_for(item.endpoint) for item in items]
     # One entry's address may begin with another's: the longest that fits is the nearest.
     above = [address for address in addresses if request.path.startswith(address)]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from connector import auth
-from keystore import credentials
+from keystore import credentials, trail
 from keystore.audit import SYSTEM
 from keystore.db import Database
 from keystore.keys import Issued, Keys
-from keystore.models import Organization
+from keystore.models import Organization, Outcome
+from keystore.trail import Filter
 
 
 def basic(text: str | bytes) -> str:
@@ -161,6 +162,34 @@ def test_a_missing_scope_is_named(
     assert answer.json is not None
     assert "webhooks" in answer.json["detail"]
     assert 'error="insufficient_scope", scope="webhooks"' in answer.headers["WWW-Authenticate"]
+
+
+def test_a_change_without_the_scope_is_on_record_and_a_mere_look_is_not(
+    client: FlaskClient, database: Database, keys: Keys, organization: Organization
+) -> None:
+    with database.session() as session:
+        reader = keys.create(
+            session,
+            organization_id=organization.id,
+            name="reader",
+            actor=SYSTEM,
+            granted=frozenset({"meetings:read"}),
+        )
+    headers = {"Authorization": f"Bearer {pair(reader)}", "User-Agent": "Make/1"}
+
+    assert client.get("/v1/webhooks/", headers=headers).status_code == 403
+    assert client.post("/v1/webhooks/", headers=headers).status_code == 403
+
+    with database.session() as session:
+        [row] = trail.page(session, organization.id, Filter(outcome=Outcome.REFUSED)).events
+    assert (row.action, row.subject_id) == ("api.called", str(reader.key.id))
+    assert (row.actor_label, row.agent, row.address) == ("reader", "Make/1", "127.0.0.1")
+    assert row.detail == {
+        "method": "POST",
+        "path": "/v1/webhooks/",
+        "scope": "webhooks",
+        "reason": "InsufficientScope",
+    }
 
 
 def test_a_key_without_scopes_may_only_ask_who_it_is(

@@ -13,14 +13,17 @@ from keystore.keys import Issued
 
 @dataclass
 class Fact:
-    """One secret that was once issued: good from `start` until `until` (None: no end is set)."""
+    """One secret that was once issued: good from the start until `until` (None: no end is set).
+
+    Once its end was seen it is dead, whatever any clock says later.
+    """
 
     key_id: UUID
     client_key: str
     client_secret: str
     generation: int
-    start: datetime
     until: datetime | None = None
+    dead: bool = False
 
 
 @dataclass
@@ -32,13 +35,14 @@ class Known:
     deleted: bool = False
     disabled: bool = False
     expires_at: datetime | None = None
+    lapsed: bool = False  # its expiry was seen to pass
 
 
 @dataclass
 class Ledger:
     """Everything that ought to be true."""
 
-    now: datetime  # the highest time that there was
+    now: datetime  # the highest time that this process has seen
     facts: list[Fact] = field(default_factory=list)
     keys: dict[UUID, Known] = field(default_factory=dict)
     changes: int = 0
@@ -46,10 +50,18 @@ class Ledger:
     def seen(self, now: datetime) -> None:
         """Let time pass; when the clock goes back, nothing comes back with it."""
         self.now = max(self.now, now)
+        for fact in self.facts:
+            fact.dead = fact.dead or (fact.until is not None and self.now >= fact.until)
+        for known in self.keys.values():
+            passed = known.expires_at is not None and self.now >= known.expires_at
+            known.lapsed = known.lapsed or passed
+
+    def restarted(self, now: datetime) -> None:
+        """Forget the highest time; what has died meanwhile is written down elsewhere."""
+        self.now = now
 
     def expired(self, key_id: UUID) -> bool:
-        end = self.keys[key_id].expires_at
-        return end is not None and self.now >= end
+        return self.keys[key_id].lapsed
 
     def over(self, key_id: UUID) -> bool:
         """Tell whether a key has ended for good."""
@@ -61,7 +73,7 @@ class Ledger:
     def works(self, fact: Fact) -> bool:
         return (
             self.awake(fact.key_id)
-            and fact.start <= self.now
+            and not fact.dead
             and (fact.until is None or self.now < fact.until)
         )
 
@@ -72,7 +84,6 @@ class Ledger:
                 issued.key.client_key,
                 issued.client_secret.reveal(),
                 issued.key.generation,
-                self.now,
             )
         )
         self.changes += 1
@@ -81,8 +92,7 @@ class Ledger:
         """End these generations of a key's secrets now, or all of them."""
         for fact in self.facts:
             ends = fact.key_id == key_id and (generations is None or fact.generation in generations)
-            if ends and (fact.until is None or fact.until > self.now):
-                fact.until = self.now
+            fact.dead = fact.dead or ends
 
     def regenerated(self, issued: Issued, overlap: timedelta) -> None:
         known = self.keys[issued.key.id]
@@ -90,7 +100,7 @@ class Ledger:
         self.end(issued.key.id, set(range(1, former)))
         for fact in self.facts:
             if (fact.key_id, fact.generation) == (issued.key.id, former):
-                fact.until = self.now + overlap
+                fact.until, fact.dead = self.now + overlap, not overlap
         known.generation += 1
         self.issued(issued)
 
@@ -103,5 +113,5 @@ class Ledger:
             if fact.key_id == key_id
             and fact.generation != current
             and fact.until is not None
-            and self.now < fact.until
+            and not fact.dead
         ]

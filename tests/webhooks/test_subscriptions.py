@@ -4,13 +4,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from keystore import audit
+from keystore import audit, trail
 from keystore.audit import Actor
 from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.errors import VaultError
 from keystore.keys import Issued, Keys
-from keystore.models import Organization
+from keystore.models import Organization, Outcome
+from keystore.trail import Filter
 from keystore.vault import Vault
 from tests.webhooks.conftest import Publish, Subscribe
 from webhooks.errors import BadTarget, BadTargetType, SubscriptionNotFound, UnknownEventType
@@ -115,6 +116,27 @@ def test_a_bad_subscription_changes_nothing(
     with database.session() as session:
         assert subscriptions.list(session, organization.id) == []
     assert actions(database, organization) == []
+
+
+def test_a_refused_subscription_is_on_record_without_its_address(
+    database: Database,
+    subscribe: Subscribe,
+    unsubscribe: End,
+    organization: Organization,
+    issued: Issued,
+) -> None:
+    with pytest.raises(BadTarget):
+        subscribe("http://ada:password@10.0.0.1/hook")
+    stranger = uuid4()
+    with pytest.raises(SubscriptionNotFound):
+        unsubscribe(stranger)
+
+    with database.session() as session:
+        rows = trail.page(session, organization.id, Filter(outcome=Outcome.REFUSED)).events
+    assert [(row.action, row.subject_id, row.detail) for row in reversed(rows)] == [
+        ("subscription.created", str(issued.key.id), {"reason": "BadTarget"}),
+        ("subscription.ended", str(stranger), {"reason": "SubscriptionNotFound"}),
+    ]
 
 
 def test_unsubscribing_again_and_again_is_the_same_as_once(
