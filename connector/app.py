@@ -16,6 +16,7 @@ from keystore.keys import Keys
 from keystore.pages import NavItem
 from keystore.services import Services
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.vault import Vault
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
@@ -60,6 +61,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         accounts=Accounts(clock),
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
+        tokens=Tokens(vault, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

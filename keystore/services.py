@@ -7,6 +7,7 @@ from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.vault import Vault
 
 
@@ -20,3 +21,4 @@ class Services:
     vault: Vault
     accounts: Accounts
     keys: Keys
+    tokens: Tokens

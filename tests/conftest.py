@@ -23,6 +23,7 @@ from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
 from keystore.services import Services
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.vault import Vault
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 
@@ -116,6 +117,7 @@ def services(
         vault=vault,
         accounts=accounts,
         keys=keys,
+        tokens=Tokens(vault, clock),
     )
 
 
