@@ -4,12 +4,14 @@ A token hangs on the secret that obtained it: whether it works is read, each tim
 that secret's row and its key's. So it is dead the moment the secret is, with nothing to tell it so.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from keystore import credentials, rotation
@@ -76,10 +78,11 @@ class Tokens:
         self._vault = vault
         self._clock = clock
         self._random = random or SystemRandom()
+        self._highest = clock.now()
 
     def issue(self, session: Session, key: VerifiedKey, scopes: frozenset[str]) -> IssuedToken:
         """Give a client that has just proved its secret a token with these of the key's scopes."""
-        now = self._clock.now()
+        now = self._now()
         text = credentials.generate_access_token(self._random)
         with writing(session):
             _sweep(session, now)
@@ -112,7 +115,11 @@ class Tokens:
         digest = self._vault.dummy_digest if row is None else row.digest
         if not self._vault.matches(text, digest) or row is None:
             return None
-        if row.revoked_at is not None or self._clock.now() >= row.expires_at:
+        if row.revoked_at is not None:
+            return None
+        now = self._now()
+        if now >= row.expires_at:
+            _bury(connection.engine, row.token_id, now)
             return None
         if not rotation.authenticates(row.state, key_deleted_at=row.deleted_at):
             return None
@@ -130,11 +137,29 @@ class Tokens:
     def revoke(self, session: Session, token: VerifiedToken) -> None:
         """End a token before its time. Its row stays as long as it would have worked."""
         with writing(session):
-            session.execute(
-                update(AccessToken)
-                .where(AccessToken.id == token.id, AccessToken.revoked_at.is_(None))
-                .values(revoked_at=self._clock.now())
-            )
+            _end(session, token.id, self._now())
+
+    def _now(self) -> datetime:
+        """Return the highest time seen: a clock that is set back brings no token back to life."""
+        self._highest = max(self._highest, self._clock.now())
+        return self._highest
+
+
+def _end(session: Session, token_id: int, now: datetime) -> None:
+    session.execute(
+        update(AccessToken)
+        .where(AccessToken.id == token_id, AccessToken.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def _bury(engine: Engine, token_id: int, now: datetime) -> None:
+    """Write down that a token's time has passed, so that no clock of any process says otherwise.
+
+    It is refused in any case, so a database that cannot write just now is no harm.
+    """
+    with suppress(DBAPIError), Session(engine) as session, writing(session):
+        _end(session, token_id, now)
 
 
 def _sweep(session: Session, now: datetime) -> None:

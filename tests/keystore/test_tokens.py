@@ -1,10 +1,11 @@
 """The story of an access token: issued, used, revoked, swept; and it never outlives its secret."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from keystore import credentials, tokens
 from keystore.audit import SYSTEM
@@ -102,6 +103,38 @@ def test_it_works_strictly_before_its_end(desk: Desk, clock: ManualClock) -> Non
     assert desk.look(token) is not None
     clock.advance(timedelta(microseconds=1))
     assert desk.look(token) is None
+
+
+def test_no_clock_brings_it_back_not_even_another_processs(
+    desk: Desk, clock: ManualClock, vault: Vault
+) -> None:
+    shown, unseen = desk.get(), desk.get()
+    clock.advance(tokens.LIFETIME)
+    assert desk.look(shown) is None
+
+    clock.advance(-60)
+    assert desk.look(shown) is None
+    assert desk.look(unseen) is None, "this process has seen a later time"
+
+    desk.store = Tokens(vault, clock)
+    assert desk.look(shown) is None, "its end is written down"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_expired_token_is_refused_though_its_end_cannot_be_written_down(
+    desk: Desk, clock: ManualClock
+) -> None:
+    token = desk.get()
+    clock.advance(tokens.LIFETIME)
+    engine = desk.database.engine
+    engine.dispose()
+    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+
+    assert desk.look(token) is None
+
+    with desk.database.session() as session:
+        [row] = session.scalars(select(AccessToken))
+        assert row.revoked_at is None
 
 
 def test_it_dies_with_the_secret_that_obtained_it(desk: Desk) -> None:
@@ -208,6 +241,21 @@ def test_only_a_keyed_digest_is_stored(desk: Desk, tmp_path: Path) -> None:
     for file in tmp_path.glob("keyhook.db*"):
         held = file.read_bytes()
         assert not any(window.encode() in held for window in windows), file
+
+
+def test_many_at_once_get_tokens_and_sweep_without_getting_in_each_others_way(
+    desk: Desk, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "SWEPT_AT_ONCE", 3)
+    for _ in range(12):
+        desk.get()
+    clock.advance(tokens.LIFETIME)
+
+    with ThreadPoolExecutor(6) as pool:
+        issued = list(pool.map(lambda _: desk.get(), range(18)))
+
+    assert all(desk.look(token) is not None for token in issued)
+    assert desk.rows() == 18
 
 
 def test_tokens_whose_time_is_over_are_removed_a_hundred_at_a_time(
