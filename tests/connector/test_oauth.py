@@ -6,11 +6,14 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import requests
 from authlib.deprecate import AuthlibDeprecationWarning, deprecate
+from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 from flask import Flask
 from flask.testing import FlaskClient
@@ -29,6 +32,7 @@ from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import AccessToken, Organization
 from keystore.settings import Settings
+from tests.support.server import running_server
 
 CHALLENGE = 'Basic realm="keyhook", charset="UTF-8"'
 ENDPOINTS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
@@ -205,6 +209,30 @@ def test_what_the_metadata_says_is_there(client: FlaskClient, issued: Issued) ->
         assert methods == ["client_secret_basic", "client_secret_post"]
         assert ask(client, basic(":".join(pair(issued))), path, **GRANT, token="x").json is not None
         assert ask(client, None, path, **GRANT, **body_of(issued), token="x").status_code == 200
+
+
+def test_a_client_library_finds_its_way_from_the_metadata_alone(tmp_path: Path) -> None:
+    """Over the network, in a process of its own, with Authlib's client in the other seat."""
+    with running_server(tmp_path) as running:
+        there = requests.get(
+            running.base_url + get_well_known_url(running.base_url), timeout=30
+        ).json()
+        for method in there["token_endpoint_auth_methods_supported"]:
+            with OAuth2Session(
+                running.client_key, running.client_secret, token_endpoint_auth_method=method
+            ) as library:
+                token = library.fetch_token(
+                    there["token_endpoint"], grant_type="client_credentials", scope="webhooks"
+                )
+                who = library.get(f"{running.base_url}/v1/me/", timeout=30)
+                assert who.json()["key"]["scopes"] == ["webhooks"]
+                text = token["access_token"]
+                seen = library.introspect_token(there["introspection_endpoint"], text)
+                assert seen.json()["active"] is True
+                assert library.revoke_token(there["revocation_endpoint"], text).status_code == 200
+                again = library.get(f"{running.base_url}/v1/me/", timeout=30)
+                assert again.status_code == 401
+                assert text not in running.log()
 
 
 # --- dead the moment the secret is ---
