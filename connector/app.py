@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from connector import api, health
+from connector import api, health, oauth
 from connector.meetings.events import event_types
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
@@ -16,6 +16,7 @@ from keystore.keys import Keys
 from keystore.pages import NavItem
 from keystore.services import Services
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
 from webhooks import pages as webhooks_pages
@@ -67,13 +68,14 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             dependents=subscriptions.of_key,
         ),
         uses=Uses(clock),
+        tokens=Tokens(vault, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)
 
 
 def create_app(parts: Parts) -> Flask:
-    """Make the Flask app: the pages of both lower floors, the API, the health check."""
+    """Make the Flask app: the pages of both lower floors, the API, OAuth, the health check."""
     app = Flask("connector", static_folder=None)
     app.extensions["keyhook"] = parts.services
     app.extensions["keyhook_webhooks"] = parts.hooks
@@ -87,5 +89,6 @@ def create_app(parts: Parts) -> Flask:
     keystore_pages.init_app(app)
     app.register_blueprint(webhooks_pages.blueprint)
     app.register_blueprint(health.bp)
+    oauth.init_app(app)
     api.init_app(app)
     return app

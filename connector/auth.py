@@ -1,8 +1,9 @@
 """Who is calling: the Authorization header, and what a view demands of its caller.
 
 Two schemes carry the same pair: `Bearer KEY:SECRET` (the contract's own way) and
-`Basic base64(KEY:SECRET)` (RFC 7617; what Power Automate and curl -u send). Any other header, in
-any bytes, and any pair that is not valid, for whatever reason, gets one and the same 401.
+`Basic base64(KEY:SECRET)` (RFC 7617; what Power Automate and curl -u send). `Bearer TOKEN` carries
+an access token that the pair has obtained (RFC 6750; see connector.oauth). Any other header, in any
+bytes, and any pair or token that is not valid, for whatever reason, gets one and the same 401.
 """
 
 import base64
@@ -22,6 +23,7 @@ from keystore.keys import VerifiedKey
 
 # Neither half holds a colon or a character beyond ASCII, so a pattern is the whole parser.
 BEARER = re.compile(r"Bearer +([0-9a-z]+):([0-9a-z]+)\Z", re.IGNORECASE | re.ASCII)
+TOKEN = re.compile(r"Bearer +(kht[0-9a-z]+)\Z", re.IGNORECASE | re.ASCII)
 BASIC = re.compile(r"Basic +([0-9A-Za-z+/]+={0,2})\Z", re.IGNORECASE | re.ASCII)
 PAIR = re.compile(rb"([0-9a-z]+):([0-9a-z]+)\Z")
 MAX_LENGTH = 512  # a pair has some 90 characters
@@ -54,6 +56,14 @@ def parse(header: str | None) -> tuple[str, str] | None:
     except binascii.Error:
         return None
     return None if pair is None else (pair[1].decode("ascii"), pair[2].decode("ascii"))
+
+
+def parse_token(header: str | None) -> str | None:
+    """Return the access token in an Authorization header, or None for anything else."""
+    if header is None or len(header) > MAX_LENGTH:
+        return None
+    token = TOKEN.match(header)
+    return token[1] if token and token[1].islower() else None
 
 
 def any_key(view: V) -> V:
@@ -130,17 +140,39 @@ def _note_refusal(scope: str) -> None:
 
 
 def _authenticate(header: str | None) -> VerifiedKey:
-    pair = parse(header)
+    if pair := parse(header):
+        caller = by_secret(*pair)
+    elif token := parse_token(header):
+        caller = _by_token(token)
+    else:
+        caller = None
+    if caller is None:
+        raise refusal()
+    return caller
+
+
+def by_secret(client_key: str, client_secret: str) -> VerifiedKey | None:
+    """Return whose pair this is, or None for whatever reason it is not valid."""
     services = access.services()
-    if pair is not None:
-        with services.db.reader.connect() as connection:
-            verified = services.keys.verify(connection, *pair)
-        if verified is not None:
-            services.uses.note(
-                verified, address=request.remote_addr, agent=request.headers.get("User-Agent")
-            )
-            return verified
-    raise refusal()
+    with services.db.reader.connect() as connection:
+        verified = services.keys.verify(connection, client_key, client_secret)
+    return _noted(verified)
+
+
+def _by_token(text: str) -> VerifiedKey | None:
+    services = access.services()
+    with services.db.reader.connect() as connection:
+        token = services.tokens.verify(connection, text)
+    return _noted(None if token is None else token.key)
+
+
+def _noted(verified: VerifiedKey | None) -> VerifiedKey | None:
+    """Remember when and from where a key was used."""
+    if verified is not None:
+        access.services().uses.note(
+            verified, address=request.remote_addr, agent=request.headers.get("User-Agent")
+        )
+    return verified
 
 
 def refusal() -> Unauthorized:

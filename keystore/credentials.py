@@ -9,6 +9,8 @@ characters, 32 random ones (165 bits) and a 7-character checksum:
 The prefix lets a scanner recognise a leak, the embedded public part says whose it is even when
 only the secret was leaked (secret scanners need both halves of a pair in one file otherwise), and
 the checksum refuses typos without a database. The checksum is no protection: anyone can compute it.
+
+An access token is built like a Client Secret, behind `kht`; its 20 public characters are its own.
 """
 
 import re
@@ -19,6 +21,7 @@ from typing import Never, NoReturn, Protocol, TypeVar
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 KEY_PREFIX = "khk"
 SECRET_PREFIX = "khs"  # noqa: S105 - a prefix, not a secret
+TOKEN_PREFIX = "kht"  # noqa: S105 - as above
 PUBLIC_LENGTH = 20
 RANDOM_LENGTH = 32  # 32 * log2(36) = 165 bits; NIST SP 800-63B asks for 112 to allow a fast hash
 CHECKSUM_LENGTH = 7  # 36^7 > 2^32
@@ -27,6 +30,9 @@ CHECKSUM_LENGTH = 7  # 36^7 > 2^32
 CLIENT_KEY = re.compile(rf"{KEY_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH}}}\Z")
 CLIENT_SECRET = re.compile(
     rf"{SECRET_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z"
+)
+ACCESS_TOKEN = re.compile(
+    rf"{TOKEN_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z"
 )
 
 T = TypeVar("T")
@@ -109,3 +115,18 @@ def well_formed(client_key: str, client_secret: str) -> bool:
         and client_secret.startswith(client_key.removeprefix(KEY_PREFIX), len(SECRET_PREFIX))
         and checksum(client_secret[:-CHECKSUM_LENGTH]) == client_secret[-CHECKSUM_LENGTH:]
     )
+
+
+def generate_access_token(random: Random) -> SecretValue:
+    """Return a new access token."""
+    body = TOKEN_PREFIX + "".join(random.choices(ALPHABET, k=PUBLIC_LENGTH + RANDOM_LENGTH))
+    return SecretValue(body + checksum(body))
+
+
+def public_part(access_token: str) -> str | None:
+    """Return the 20 characters by which a token is found, or None if we cannot have issued it."""
+    if ACCESS_TOKEN.match(access_token) is None:
+        return None
+    if checksum(access_token[:-CHECKSUM_LENGTH]) != access_token[-CHECKSUM_LENGTH:]:
+        return None
+    return access_token[len(TOKEN_PREFIX) : len(TOKEN_PREFIX) + PUBLIC_LENGTH]

@@ -183,3 +183,22 @@ class AuditHead(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
     length: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class AccessToken(Base):
+    """What a client got for its Client Secret (OAuth 2.0); only its digest is here.
+
+    It hangs on the very secret that obtained it, and dies with it.
+    """
+
+    __tablename__ = "access_tokens"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    secret_id: Mapped[int] = mapped_column(ForeignKey("secrets.id"), index=True)
+    public_part: Mapped[str] = mapped_column(String(20), unique=True)  # by which it is found
+    digest: Mapped[str] = mapped_column(String(120))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Works strictly before this moment; some time later the row is removed.
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

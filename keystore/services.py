@@ -7,6 +7,7 @@ from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
 
@@ -21,4 +22,5 @@ class Services:
     vault: Vault
     accounts: Accounts
     keys: Keys
+    tokens: Tokens
     uses: Uses

@@ -23,6 +23,7 @@ from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
 from keystore.services import Services
 from keystore.settings import Settings
+from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
@@ -117,6 +118,7 @@ def services(
         vault=vault,
         accounts=accounts,
         keys=keys,
+        tokens=Tokens(vault, clock),
         uses=Uses(clock),
     )
 

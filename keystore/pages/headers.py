@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
 
 def is_api() -> bool:
     """Tell whether this request is for the API, which has rules and errors of its own."""
-    return request.path.startswith("/v1/")
+    return request.path.startswith(("/v1/", "/oauth/", "/.well-known/"))
 
 
 def _guard() -> None:

@@ -34,7 +34,7 @@ def test_every_route_declares_who_may_call_it(app: Flask) -> None:
 
 
 def test_only_known_kinds_of_caller_are_declared(app: Flask) -> None:
-    known = {"public", "signed-in", "admin", "any-key", "signed-link"} | {
+    known = {"public", "signed-in", "admin", "any-key", "client", "signed-link"} | {
         f"scope:{name}" for name in scopes.OPERATIONS
     }
 
@@ -56,6 +56,10 @@ def test_a_stranger_gets_no_further_than_the_door(app: Flask) -> None:
         answer = client.open(path, method=method)
         if who == "signed-link":
             assert answer.status_code == 403, path
+        elif who == "client":
+            assert answer.status_code == 401, path
+            assert answer.json is not None
+            assert answer.json["error"] == "invalid_client", path
         elif path.startswith("/v1/"):
             assert answer.status_code == 401, path
         elif method == "GET":

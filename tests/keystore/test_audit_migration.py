@@ -14,7 +14,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from tests.support.databases import PostgreSQL, fresh_database
 
-BEFORE, CHAINED = "0001", "0004"
+BEFORE, CHAINED = "0001", "0003"
 NOW = ManualClock().now()
 DETAILS = ['{"name": "Zürich", "scopes": ["a", "b"]}', "{}", '{"before": "\\u2028", "n": 1}']
 

@@ -124,3 +124,23 @@ def test_a_secret_does_not_travel_by_accident() -> None:
     ):
         with pytest.raises(TypeError):
             attempt()
+
+
+@given(seeds, st.data())
+def test_an_access_token_shows_every_typo_too(seed: int, data: st.DataObject) -> None:
+    token = credentials.generate_access_token(random.Random(seed)).reveal()
+    place = data.draw(st.integers(0, len(token) - 1))
+    wrong = data.draw(st.sampled_from(ALPHABET).filter(lambda c: c != token[place]))
+
+    assert BOTH_HALVES.match(token)
+    assert token.startswith("kht")
+    assert credentials.public_part(token) == token[3:23]
+    assert credentials.public_part(token[:place] + wrong + token[place + 1 :]) is None
+
+
+@given(st.text())
+def test_no_other_text_is_an_access_token(text: str) -> None:
+    token = credentials.generate_access_token(random.Random(1)).reveal()
+
+    for other in (text, "kht" + text, token.upper(), token + "\n", f"{text}x{token}"):
+        assert credentials.public_part(other) is None

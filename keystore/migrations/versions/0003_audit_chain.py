@@ -1,6 +1,6 @@
 """Chain the audit log: numbers, digests, refusals, and what the caller's program calls itself
 
-Revision: 0004, after 0002
+Revision: 0003, after 0002
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from alembic import op
 
 import keystore.db
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
