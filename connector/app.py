@@ -15,6 +15,7 @@ from keystore.db import Database
 from keystore.keys import Keys
 from keystore.pages import NavItem
 from keystore.services import Services
+from keystore.sessions import Sessions
 from keystore.settings import Settings
 from keystore.vault import Vault
 from webhooks import pages as webhooks_pages
@@ -60,6 +61,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         accounts=Accounts(clock),
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
+        sessions=Sessions(clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

@@ -1,11 +1,9 @@
 """Who may call a page. Every view carries its `Access`, so that a test can walk the whole site.
 
-A sign-in lives in Flask's signed cookie: the person's id, a fingerprint of their password hash and
-the moment of the sign-in. So it ends with a changed password, a closed account, or after 12 hours,
-and there is nothing in the cookie that opens a door elsewhere.
+A sign-in is a row of the database (`keystore.sessions`). The browser holds an opaque token for it
+in Flask's signed cookie, beside what the forms need; whoever ends the row ends the sign-in.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,18 +11,17 @@ from functools import wraps
 from http import HTTPStatus
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from flask import current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from keystore.audit import Actor
-from keystore.models import Organization, Role, User
+from keystore.models import Organization, Role, SignIn, User
 from keystore.services import Services
 
-SIGN_IN_LIFETIME = timedelta(hours=12)
-FINGERPRINT_LENGTH = 16  # hex digits: enough to see a change, of no use for guessing
+#: How long a browser keeps the cookie; the sign-in that it names ends earlier.
+COOKIE_LIFETIME = timedelta(days=180)
 
 V = TypeVar("V", bound=Callable[..., object])
 
@@ -42,6 +39,7 @@ class Visitor:
 
     user: User
     organization: Organization
+    sign_in: SignIn
 
     @property
     def is_admin(self) -> bool:
@@ -122,14 +120,20 @@ def begin(user: User) -> None:
     """Start a sign-in. Whatever the session held before (a CSRF token, say) is thrown away."""
     session.clear()
     session.permanent = True
-    session["user"] = user.id.hex
-    session["fingerprint"] = _fingerprint(user)
-    session["since"] = int(services().clock.now().timestamp())
+    with services().db.session() as db:
+        token = services().sessions.begin(
+            db, user, address=request.remote_addr, agent=request.user_agent.string
+        )
+    session["token"] = token.reveal()
     g.pop("visitor", None)
 
 
 def end() -> None:
-    """End the sign-in."""
+    """End the sign-in, here and in every other process that would have known it."""
+    person = visitor()
+    if person is not None:
+        with services().db.session() as db:
+            services().sessions.end(db, person.user, person.sign_in.id, actor())
     session.clear()
     g.pop("visitor", None)
 
@@ -156,20 +160,12 @@ def actor() -> Actor:
 
 
 def _recognised() -> Visitor | None:
-    try:
-        user_id, since = UUID(hex=session["user"]), int(session["since"])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None
-    age = services().clock.now().timestamp() - since
-    if age >= SIGN_IN_LIFETIME.total_seconds():
+    token = session.get("token")
+    if not isinstance(token, str):
         return None
     with services().db.session() as db:
-        user = services().accounts.get(db, user_id)
-        if user is None or not user.is_active or session["fingerprint"] != _fingerprint(user):
+        found = services().sessions.find(db, token)
+        if found is None:
             return None
-        return Visitor(user, services().accounts.organization(db, user.organization_id))
-
-
-def _fingerprint(user: User) -> str:
-    """Return what changes when the password does; the salt inside keeps it from being guessed."""
-    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+        sign_in, user = found
+        return Visitor(user, services().accounts.organization(db, user.organization_id), sign_in)

@@ -6,6 +6,7 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.sessions import Sessions
 from keystore.settings import Settings
 from keystore.vault import Vault
 
@@ -20,3 +21,4 @@ class Services:
     vault: Vault
     accounts: Accounts
     keys: Keys
+    sessions: Sessions

@@ -22,6 +22,7 @@ from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
 from keystore.services import Services
+from keystore.sessions import Sessions
 from keystore.settings import Settings
 from keystore.vault import Vault
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
@@ -116,6 +117,7 @@ def services(
         vault=vault,
         accounts=accounts,
         keys=keys,
+        sessions=Sessions(clock),
     )
 
 

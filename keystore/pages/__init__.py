@@ -5,7 +5,7 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
 from keystore import access
-from keystore.pages import developer, errors, front, headers, navigation, words
+from keystore.pages import account, developer, errors, front, headers, navigation, words
 from keystore.pages.navigation import NavItem
 
 __all__ = ["NavItem", "csrf", "init_app"]
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
     secure = services.settings.base_url.startswith("https:")
     app.config.update(
         BOOTSTRAP_SERVE_LOCAL=True,
-        PERMANENT_SESSION_LIFETIME=access.SIGN_IN_LIFETIME,
+        PERMANENT_SESSION_LIFETIME=access.COOKIE_LIFETIME,
         SECRET_KEY=newest,
         SECRET_KEY_FALLBACKS=older,
         SESSION_COOKIE_HTTPONLY=True,
@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
     app.register_blueprint(developer.blueprint)
+    app.register_blueprint(account.blueprint)
     _declare_static_files_public(app)
 
 

@@ -1,0 +1,37 @@
+"""Sign-ins in the database
+
+Revision: 0006, after 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+import keystore.db
+
+revision = "0006"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sign_ins",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=16), nullable=False),
+        sa.Column("created_at", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=True),
+        sa.Column("agent", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sign_ins_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_ins")),
+        sa.UniqueConstraint("digest", name=op.f("uq_sign_ins_digest")),
+    )
+    op.create_index(op.f("ix_sign_ins_user_id"), "sign_ins", ["user_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("sign_ins")
