@@ -9,6 +9,9 @@ from wtforms.widgets import HiddenInput
 
 from keystore.models import NAME_LENGTH
 
+#: Keeps the fields of the question apart from those of the form that it interrupts.
+CONFIRM_PREFIX = "confirm-"
+
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
     """What all our forms are: fields, and a CSRF token."""
@@ -32,6 +35,21 @@ class SignInForm(Form):
         """Put the cursor where the mistake most likely is."""
         self.email.render_kw = {"autocomplete": "username"}
         self.password.render_kw = {"autocomplete": "current-password", "autofocus": True}
+
+
+class ConfirmForm(Form):
+    """The password of somebody who is signed in, beside the form that it is to let through."""
+
+    password = PasswordField(
+        "Your password",
+        [InputRequired("Enter your password.")],
+        render_kw={"autocomplete": "current-password", "autofocus": True},
+    )
+    carries = HiddenField()  # something, when another form waits to go through
+
+    def asked_before(self) -> bool:
+        """Tell whether this request answers our question, or is the one that raises it."""
+        return self.carries.raw_data != []
 
 
 class NameForm(Form):
