@@ -17,6 +17,7 @@ from keystore.pages import NavItem
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.vault import Vault
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
@@ -62,6 +63,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
         sessions=Sessions(clock),
+        throttle=Throttle(vault, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

@@ -4,6 +4,7 @@ A sign-in is a row of the database (`keystore.sessions`). The browser holds an o
 in Flask's signed cookie, beside what the forms need; whoever ends the row ends the sign-in.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,11 +18,14 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from keystore.audit import Actor
+from keystore.credentials import SecretValue
 from keystore.models import Organization, Role, SignIn, User
 from keystore.services import Services
 
 #: How long a browser keeps the cookie; the sign-in that it names ends earlier.
 COOKIE_LIFETIME = timedelta(days=180)
+DEVICE_BYTES = 16
+DEVICE_PEOPLE = 5  # who share one browser and are remembered in its cookie
 
 V = TypeVar("V", bound=Callable[..., object])
 
@@ -118,8 +122,10 @@ def safe_next(target: str | None) -> str | None:
 
 def begin(user: User) -> None:
     """Start a sign-in. Whatever the session held before (a CSRF token, say) is thrown away."""
+    known = _known()
     session.clear()
     session.permanent = True
+    _keep({**known, user.id.hex: known.get(user.id.hex) or secrets.token_hex(DEVICE_BYTES)})
     with services().db.session() as db:
         token = services().sessions.begin(
             db, user, address=request.remote_addr, agent=request.user_agent.string
@@ -134,8 +140,39 @@ def end() -> None:
     if person is not None:
         with services().db.session() as db:
             services().sessions.end(db, person.user, person.sign_in.id, actor())
+    known = _known()
     session.clear()
+    _keep(known)
     g.pop("visitor", None)
+
+
+def password_of(email: str, password: SecretValue) -> User | None:
+    """Return the person whose password this is; every page that asks for one comes here.
+
+    Raises TooManyFailures when there were too many wrong ones; a browser in which this person has
+    signed in before has a count of its own.
+    """
+    email = email.strip().lower()
+    with services().db.session() as db:
+        user = services().accounts.by_email(db, email)
+        device = None if user is None else _known().get(user.id.hex)
+        attempt = services().throttle.begin(db, email, address=request.remote_addr, device=device)
+        found = services().accounts.authenticate(db, email, password)
+        if found is not None:
+            services().throttle.succeed(db, attempt)
+    return found
+
+
+def _known() -> dict[str, str]:
+    """Return whose browser this is: by the ids of its people, the name that it has for each."""
+    known = session.get("known")
+    return known if isinstance(known, dict) else {}
+
+
+def _keep(known: dict[str, str]) -> None:
+    if known:
+        session.permanent = True
+        session["known"] = dict(list(known.items())[-DEVICE_PEOPLE:])
 
 
 def visitor() -> Visitor | None:

@@ -137,10 +137,7 @@ class Accounts:
         An unknown address costs the same hash as a wrong password, so that time tells nothing.
         """
         dummy_hash = self._dummy_hash  # before anything is known, as its first use takes time
-        with session.begin():
-            user = session.scalars(
-                select(User).where(User.email == _storable(email.strip().lower()))
-            ).one_or_none()
+        user = self.by_email(session, email)
         stored = dummy_hash if user is None else user.password_hash
         text = password.reveal()[:MAX_PASSWORD_LENGTH]
         try:
@@ -148,6 +145,13 @@ class Accounts:
         except (VerificationError, InvalidHashError):
             return None
         return user if user is not None and user.is_active else None
+
+    def by_email(self, session: Session, email: str) -> User | None:
+        """Return the person with this address, whether or not they may sign in."""
+        with session.begin():
+            return session.scalars(
+                select(User).where(User.email == _storable(email.strip().lower()))
+            ).one_or_none()
 
     def get(self, session: Session, user_id: UUID) -> User | None:
         """Return a person who may sign in, or None."""

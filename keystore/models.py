@@ -148,3 +148,14 @@ class SignIn(Base):
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))
+
+
+class Failures(Base):
+    """How often somebody was wrong lately; the bucket is a digest of what was tried."""
+
+    __tablename__ = "failures"
+
+    bucket: Mapped[str] = mapped_column(String(120), primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -8,6 +8,7 @@ from keystore.db import Database
 from keystore.keys import Keys
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.vault import Vault
 
 
@@ -22,3 +23,4 @@ class Services:
     accounts: Accounts
     keys: Keys
     sessions: Sessions
+    throttle: Throttle

@@ -24,6 +24,7 @@ from keystore.models import Organization, Role, User
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.vault import Vault
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 
@@ -118,6 +119,7 @@ def services(
         accounts=accounts,
         keys=keys,
         sessions=Sessions(clock),
+        throttle=Throttle(vault, clock),
     )
 
 

@@ -13,8 +13,9 @@ from typing import TypeVar, cast
 from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from keystore.access import actor, services, the_visitor
+from keystore.access import actor, password_of, services, the_visitor
 from keystore.credentials import SecretValue
+from keystore.errors import TooManyFailures
 from keystore.pages.forms import CONFIRM_PREFIX, ConfirmForm
 
 V = TypeVar("V", bound=Callable[..., object])
@@ -41,9 +42,12 @@ def _question() -> ResponseReturnValue | None:
     person = the_visitor()
     if services().sessions.is_recent(person.sign_in):
         return None
-    form, failure = ConfirmForm(prefix=CONFIRM_PREFIX), None
+    form, failure, waiting = ConfirmForm(prefix=CONFIRM_PREFIX), None, {}
     if form.asked_before() and form.validate():
-        failure = _check(form)
+        try:
+            failure = _check(form)
+        except TooManyFailures as error:
+            failure, waiting = error.detail, {"Retry-After": str(error.seconds)}
         if failure is None:
             # Somebody who only wanted to open the page filled in no form that could go through.
             if form.carries.data:
@@ -57,17 +61,14 @@ def _question() -> ResponseReturnValue | None:
         if name != "csrf_token" and not name.startswith(CONFIRM_PREFIX)
     ]
     page = render_template("confirm.html", form=form, carried=carried, failure=failure)
-    return page, HTTPStatus.FORBIDDEN
+    return page, HTTPStatus.TOO_MANY_REQUESTS if waiting else HTTPStatus.FORBIDDEN, waiting
 
 
 def _check(form: ConfirmForm) -> str | None:
     """Try the password; return what is wrong, or None when it is the person."""
     person = the_visitor()
+    if password_of(person.user.email, SecretValue(form.password.data or "")) is None:
+        return WRONG
     with services().db.session() as db:
-        user = services().accounts.authenticate(
-            db, person.user.email, SecretValue(form.password.data or "")
-        )
-        if user is None or user.id != person.user.id:
-            return WRONG
         services().sessions.confirm(db, person.sign_in, person.user, actor())
     return None

@@ -1,4 +1,4 @@
-"""Sign-ins in the database
+"""Sign-ins, and failures to
 
 Revision: 0006, after 0001
 """
@@ -31,7 +31,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_sign_ins_digest")),
     )
     op.create_index(op.f("ix_sign_ins_user_id"), "sign_ins", ["user_id"])
+    op.create_table(
+        "failures",
+        sa.Column("bucket", sa.String(length=120), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("last_at", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("blocked_until", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("bucket", name=op.f("pk_failures")),
+    )
+    op.create_index(op.f("ix_failures_last_at"), "failures", ["last_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("failures")
     op.drop_table("sign_ins")
