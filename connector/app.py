@@ -14,6 +14,7 @@ from keystore.clock import Clock, SystemClock
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.pages import NavItem
+from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
@@ -64,6 +65,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
+        second_factor=SecondFactor(vault, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

@@ -12,6 +12,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from flask import current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -21,9 +22,11 @@ from keystore.audit import Actor
 from keystore.credentials import SecretValue
 from keystore.models import Organization, Role, SignIn, User
 from keystore.services import Services
+from keystore.sessions import fingerprint
 
 #: How long a browser keeps the cookie; the sign-in that it names ends earlier.
 COOKIE_LIFETIME = timedelta(days=180)
+HALF_LIFETIME = timedelta(minutes=5)  # from the password to the code
 DEVICE_BYTES = 16
 DEVICE_PEOPLE = 5  # who share one browser and are remembered in its cookie
 
@@ -161,6 +164,51 @@ def password_of(email: str, password: SecretValue) -> User | None:
         if found is not None:
             services().throttle.succeed(db, attempt)
     return found
+
+
+def needs_code(user: User) -> bool:
+    """Tell whether this person's password alone does not sign them in."""
+    with services().db.session() as db:
+        return services().second_factor.is_on(db, user.id)
+
+
+def begin_half(user: User) -> None:
+    """Note in this browser that the password was right, for as long as it takes to type a code."""
+    session["half"] = {
+        "user": user.id.hex,
+        "fingerprint": fingerprint(user),
+        "at": int(services().clock.now().timestamp()),
+    }
+
+
+def half_signed_in() -> User | None:
+    """Return whose password was right in this browser just now; the code is still to come."""
+    try:
+        half = session["half"]
+        user_id, then, at = UUID(hex=half["user"]), half["fingerprint"], int(half["at"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+    if services().clock.now().timestamp() - at >= HALF_LIFETIME.total_seconds():
+        return None
+    with services().db.session() as db:
+        user = services().accounts.get(db, user_id)
+    return user if user is not None and then == fingerprint(user) else None
+
+
+def code_of(user: User, code: str) -> bool:
+    """Tell whether a code is this person's. Raises TooManyFailures as `password_of` does."""
+    who = Actor("user", user.email, id=str(user.id), address=request.remote_addr)
+    with services().db.session() as db:
+        attempt = services().throttle.begin(
+            db,
+            f"code {user.id}",
+            address=request.remote_addr,
+            device=_known().get(user.id.hex),
+        )
+        right = services().second_factor.check(db, user, code, who)
+        if right:
+            services().throttle.succeed(db, attempt)
+    return right
 
 
 def _known() -> dict[str, str]:

@@ -77,6 +77,12 @@ class TooManyFailures(KeystoreError):
         )
 
 
+class WrongCode(KeystoreError):
+    """A one-time code or a recovery code is wrong or was used before."""
+
+    detail = "That code is not right. Wait for your app's next one and try again."
+
+
 class VaultError(KeystoreError):
     """A sealed value or a digest was made with a secret key that is not configured."""
 

@@ -5,7 +5,18 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Uuid, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
@@ -159,3 +170,26 @@ class Failures(Base):
     count: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Factor(Base):
+    """A person's secret for one-time codes, sealed; it counts once it was confirmed."""
+
+    __tablename__ = "factors"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_step: Mapped[int] = mapped_column(BigInteger)  # the newest period whose code was used
+
+
+class RecoveryCode(Base):
+    """One of the codes on paper; only its digest is here."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(120))
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

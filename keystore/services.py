@@ -6,6 +6,7 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
 from keystore.settings import Settings
 from keystore.throttle import Throttle
@@ -24,3 +25,4 @@ class Services:
     keys: Keys
     sessions: Sessions
     throttle: Throttle
+    second_factor: SecondFactor

@@ -21,6 +21,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
+from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
@@ -120,6 +121,7 @@ def services(
         keys=keys,
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
+        second_factor=SecondFactor(vault, clock),
     )
 
 

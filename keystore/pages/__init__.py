@@ -5,7 +5,16 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
 from keystore import access
-from keystore.pages import account, developer, errors, front, headers, navigation, words
+from keystore.pages import (
+    account,
+    developer,
+    errors,
+    front,
+    headers,
+    navigation,
+    second_factor,
+    words,
+)
 from keystore.pages.navigation import NavItem
 
 __all__ = ["NavItem", "csrf", "init_app"]
@@ -43,6 +52,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(front.blueprint)
     app.register_blueprint(developer.blueprint)
     app.register_blueprint(account.blueprint)
+    app.register_blueprint(second_factor.blueprint)
     _declare_static_files_public(app)
 
 

@@ -17,7 +17,13 @@ def index() -> ResponseReturnValue:
     """Show where the person is signed in."""
     with services().db.session() as db:
         listed = services().sessions.list(db, the_visitor().user)
-    return render_template("account/index.html", sign_ins=listed, this=the_visitor().sign_in)
+        has_factor = services().second_factor.is_on(db, the_visitor().user.id)
+    return render_template(
+        "account/index.html",
+        sign_ins=listed,
+        this=the_visitor().sign_in,
+        has_factor=has_factor,
+    )
 
 
 @blueprint.post("/sessions/<uuid:sign_in_id>/end/")

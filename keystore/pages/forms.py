@@ -52,6 +52,22 @@ class ConfirmForm(Form):
         return self.carries.raw_data != []
 
 
+class CodeForm(Form):
+    """A code of the second factor."""
+
+    code = StringField(
+        "Code",
+        [InputRequired("Enter the code.")],
+        render_kw={
+            "autocomplete": "one-time-code",
+            "autofocus": True,
+            "autocapitalize": "off",
+            "spellcheck": "false",
+            "maxlength": 40,
+        },
+    )
+
+
 class NameForm(Form):
     """A key's name."""
 

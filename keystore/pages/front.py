@@ -47,6 +47,10 @@ def sign_in() -> ResponseReturnValue:
         return page, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(error.seconds)}
     if user is None:
         return _sign_in_page(form, WRONG, INVALID)
+    if access.needs_code(user):
+        access.begin_half(user)
+        wanted = access.safe_next(request.args.get("next"))
+        return redirect(url_for("second_factor.ask", next=wanted), HTTPStatus.SEE_OTHER)
     access.begin(user)
     return redirect(target, HTTPStatus.SEE_OTHER)
 

@@ -1,4 +1,4 @@
-"""Sign-ins, and failures to
+"""Sign-ins, failures to, second factors
 
 Revision: 0006, after 0001
 """
@@ -40,8 +40,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_failures")),
     )
     op.create_index(op.f("ix_failures_last_at"), "failures", ["last_at"])
+    op.create_table(
+        "factors",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", keystore.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", keystore.db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_factors_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_factors")),
+    )
+    op.create_table(
+        "recovery_codes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.String(length=120), nullable=False),
+        sa.Column("used_at", keystore.db.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id_users")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_codes")),
+    )
+    op.create_index(op.f("ix_recovery_codes_user_id"), "recovery_codes", ["user_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("recovery_codes")
+    op.drop_table("factors")
     op.drop_table("failures")
     op.drop_table("sign_ins")
