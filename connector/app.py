@@ -14,6 +14,7 @@ from keystore.clock import Clock, SystemClock
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.pages import NavItem
+from keystore.people import People
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
@@ -55,17 +56,19 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
+    accounts = Accounts(clock)
     services = Services(
         settings=settings,
         db=Database(settings.database_url),
         clock=clock,
         vault=vault,
-        accounts=Accounts(clock),
+        accounts=accounts,
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(vault, clock, on_delete=[subscriptions.end_for_key]),
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
+        people=People(accounts, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

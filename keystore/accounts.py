@@ -97,7 +97,7 @@ class Accounts:
             email=clean_email(email),
             name=clean_name(name),
             role=role,
-            password_hash=self._hash(password),
+            password_hash=self.hash(password),
             is_active=True,
             created_at=self._clock.now(),
         )
@@ -182,7 +182,8 @@ class Accounts:
                 .order_by(User.name)
             ).all()
 
-    def _hash(self, password: SecretValue) -> str:
+    def hash(self, password: SecretValue) -> str:
+        """Return what is kept of a password. Raises AccountError when it is too short or long."""
         if not MIN_PASSWORD_LENGTH <= password.map(len) <= MAX_PASSWORD_LENGTH:
             raise AccountError(
                 f"Choose a password of {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters."

@@ -6,6 +6,7 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.people import People
 from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
 from keystore.settings import Settings
@@ -26,3 +27,4 @@ class Services:
     sessions: Sessions
     throttle: Throttle
     second_factor: SecondFactor
+    people: People

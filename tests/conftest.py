@@ -21,6 +21,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
+from keystore.people import People
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
@@ -122,6 +123,7 @@ def services(
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
+        people=People(accounts, clock),
     )
 
 

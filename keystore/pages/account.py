@@ -6,7 +6,10 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from keystore.access import actor, services, signed_in, the_visitor
+from keystore.access import actor, password_of, services, signed_in, the_visitor
+from keystore.credentials import SecretValue
+from keystore.errors import AccountError, TooManyFailures
+from keystore.pages.forms import PasswordForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/settings/account")
 
@@ -24,6 +27,38 @@ def index() -> ResponseReturnValue:
         this=the_visitor().sign_in,
         has_factor=has_factor,
     )
+
+
+@blueprint.route("/password/", methods=["GET", "POST"])
+@signed_in
+def password() -> ResponseReturnValue:
+    """Change one's own password; the present one has to be shown, however recent the sign-in."""
+    form, person, failure = PasswordForm(), the_visitor(), None
+    status, waiting = HTTPStatus.OK, {}
+    if form.validate_on_submit():
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        try:
+            if password_of(person.user.email, SecretValue(form.present.data or "")) is None:
+                form.present.errors = ["That is not your present password."]
+            else:
+                with services().db.session() as db:
+                    services().people.change_password(
+                        db,
+                        person.user,
+                        SecretValue(form.new.data or ""),
+                        kept=person.sign_in,
+                        actor=actor(),
+                    )
+                flash("Your password is changed. All other browsers are signed out.")
+                return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
+        except AccountError as error:
+            form.new.errors = [error.detail]
+        except TooManyFailures as error:
+            failure, status = error.detail, HTTPStatus.TOO_MANY_REQUESTS
+            waiting = {"Retry-After": str(error.seconds)}
+    elif form.errors:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return render_template("account/password.html", form=form, failure=failure), status, waiting
 
 
 @blueprint.post("/sessions/<uuid:sign_in_id>/end/")

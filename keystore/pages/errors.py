@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from keystore import access
-from keystore.errors import KeyNotFound, TooManyFailures
+from keystore.errors import KeyNotFound
 from keystore.pages.headers import CrossSite, is_api
 
 WORDS: Mapping[int, tuple[str, str]] = {
@@ -38,7 +38,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(CrossSite, _cross_site)
     app.register_error_handler(KeyNotFound, _no_such_key)
-    app.register_error_handler(TooManyFailures, _wait)
     app.register_error_handler(HTTPException, _any)
 
 
@@ -77,17 +76,6 @@ def _cross_site(_error: CrossSite) -> ResponseReturnValue:
         HTTPStatus.FORBIDDEN,
         link=("Go to Keyhook", "/"),
     )
-
-
-def _wait(error: TooManyFailures) -> ResponseReturnValue:
-    page = render_template(
-        "message.html",
-        heading="Please wait a little",
-        text=f"{error.detail} This keeps strangers from guessing passwords. A browser in which you "
-        "have signed in before is not held up by what strangers do.",
-        link=("Back", request.full_path.rstrip("?")),
-    )
-    return page, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(error.seconds)}
 
 
 def _no_such_key(error: KeyNotFound) -> ResponseReturnValue:

@@ -68,6 +68,22 @@ class CodeForm(Form):
     )
 
 
+class PasswordForm(Form):
+    """The present password and the one that is to replace it."""
+
+    present = PasswordField(
+        "Present password",
+        [InputRequired("Enter your present password.")],
+        render_kw={"autocomplete": "current-password", "autofocus": True},
+    )
+    new = PasswordField(
+        "New password",
+        [InputRequired("Choose a new password.")],
+        description="12 characters or more. A few words that only you would put together do well.",
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
 class NameForm(Form):
     """A key's name."""
 

@@ -5,6 +5,7 @@ from flask import Flask
 
 from keystore.models import User
 from keystore.pages.words import browser
+from tests.conftest import PASSWORD
 from tests.keystore.pages.browser import DEVELOPER, Browser, Form, forms
 
 ACCOUNT = "/settings/account/"
@@ -93,3 +94,48 @@ def test_a_cookie_that_was_copied_is_of_no_use_after_signing_out(app: Flask, ada
 )
 def test_a_browser_is_told_in_words(agent: str, words: str) -> None:
     assert browser(agent) == words
+
+
+NEW = "staple and another horse"
+
+
+def test_a_password_is_changed_and_other_browsers_are_signed_out(
+    app: Flask, ada: Browser, elsewhere: Browser, admin: User
+) -> None:
+    answer = ada.submit(f"{ACCOUNT}password/", present=PASSWORD, new=NEW)
+
+    assert "Your password is changed" in ada.get(answer.location).text
+    assert elsewhere.get(DEVELOPER).status_code == 303
+    assert Browser(app).sign_in(admin.email).status_code == 422
+    assert Browser(app).sign_in(admin.email, NEW).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("present", "new", "words"),
+    [
+        ("wrong password", NEW, "That is not your present password."),
+        (PASSWORD, "short", "Choose a password of 12 to 1024 characters."),
+        ("", NEW, "Enter your present password."),
+        (PASSWORD, "", "Choose a new password."),
+    ],
+)
+def test_a_change_that_will_not_do_changes_nothing(
+    app: Flask, ada: Browser, admin: User, present: str, new: str, words: str
+) -> None:
+    page = ada.submit(f"{ACCOUNT}password/", present=present, new=new)
+
+    assert page.status_code == 422
+    assert words in page.text
+    assert NEW not in page.text
+    assert PASSWORD not in page.text
+    assert Browser(app).sign_in(admin.email).status_code == 303
+
+
+def test_guessing_the_present_password_is_slowed_down(ada: Browser) -> None:
+    answers = [
+        ada.submit(f"{ACCOUNT}password/", present=f"guess number {n}", new=NEW) for n in range(6)
+    ]
+
+    assert [answer.status_code for answer in answers] == [422] * 5 + [429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert "Too many tries" in answers[-1].text
