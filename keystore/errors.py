@@ -77,6 +77,18 @@ class TooManyFailures(KeystoreError):
         )
 
 
+class NoSuchPerson(KeystoreError):
+    """Nobody of this organization has this id."""
+
+    detail = "There is no such person in your organization."
+
+
+class LastAdmin(KeystoreError):
+    """The change would leave an organization without anybody who can manage it."""
+
+    detail = "Nobody could manage your organization then. Make somebody else an admin first."
+
+
 class WrongCode(KeystoreError):
     """A one-time code or a recovery code is wrong or was used before."""
 

@@ -12,6 +12,7 @@ from keystore.pages import (
     front,
     headers,
     navigation,
+    people,
     second_factor,
     words,
 )
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(developer.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(second_factor.blueprint)
+    app.register_blueprint(people.blueprint)
     _declare_static_files_public(app)
 
 

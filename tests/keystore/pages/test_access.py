@@ -29,7 +29,10 @@ def test_every_view_says_who_may_call_it(app: Flask) -> None:
     }
 
     assert {endpoint for endpoint, who in declared.items() if who == Access("admin")} == {
-        f"developer.{view}" for view in ("index", "add", "show", "rename", "regenerate", "delete")
+        "people.index",
+        "people.change",
+        *(f"developer.{view}" for view in ("index", "add", "show", "rename", "regenerate")),
+        "developer.delete",
     }
     assert {who.who for who in declared.values() if who is not None} == {
         "admin",
