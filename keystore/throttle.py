@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -98,15 +98,15 @@ class Throttle:
 
     @staticmethod
     def _locked(session: Session, name: str, now: datetime) -> Failures:
+        # One statement that inserts or locks: between two, a success could delete the row.
         is_sqlite = session.get_bind().dialect.name == "sqlite"
         insert = sqlite.insert if is_sqlite else postgresql.insert
-        session.execute(
+        return session.scalars(
             insert(Failures)
             .values(bucket=name, count=0, last_at=now, blocked_until=now)
-            .on_conflict_do_nothing()
-        )
-        return session.scalars(
-            select(Failures).where(Failures.bucket == name).with_for_update()
+            .on_conflict_do_update(index_elements=["bucket"], set_={"bucket": name})
+            .returning(Failures),
+            execution_options={"populate_existing": True},
         ).one()
 
 

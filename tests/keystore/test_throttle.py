@@ -99,6 +99,22 @@ def test_a_right_password_begins_anew(database: Database, throttle: Throttle) ->
             throttle.succeed(session, right)
 
 
+def test_right_passwords_at_once_do_not_get_in_each_others_way(
+    database: Database, throttle: Throttle
+) -> None:
+    def sign_in(_number: int) -> bool:
+        with database.session() as session:
+            right = throttle.begin(session, ADA, address="192.0.2.1")
+        with database.session() as session:
+            throttle.succeed(session, right)
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(sign_in, range(60)))
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT sum(count) FROM failures")).scalar_one() == 0
+
+
 def test_one_address_may_not_try_many_accounts(
     database: Database, throttle: Throttle, clock: ManualClock
 ) -> None:
