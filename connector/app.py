@@ -14,8 +14,12 @@ from keystore.clock import Clock, SystemClock
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.pages import NavItem
+from keystore.people import People
+from keystore.second_factor import SecondFactor
 from keystore.services import Services
+from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
@@ -54,12 +58,13 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
+    accounts = Accounts(clock)
     services = Services(
         settings=settings,
         db=Database(settings.database_url),
         clock=clock,
         vault=vault,
-        accounts=Accounts(clock),
+        accounts=accounts,
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(
             vault,
@@ -69,6 +74,10 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         ),
         uses=Uses(clock),
         tokens=Tokens(vault, clock),
+        sessions=Sessions(clock),
+        throttle=Throttle(vault, clock),
+        second_factor=SecondFactor(vault, clock),
+        people=People(accounts, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

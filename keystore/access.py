@@ -1,11 +1,10 @@
 """Who may call a page. Every view carries its `Access`, so that a test can walk the whole site.
 
-A sign-in lives in Flask's signed cookie: the person's id, a fingerprint of their password hash and
-the moment of the sign-in. So it ends with a changed password, a closed account, or after 12 hours,
-and there is nothing in the cookie that opens a door elsewhere.
+A sign-in is a row of the database (`keystore.sessions`). The browser holds an opaque token for it
+in Flask's signed cookie, beside what the forms need; whoever ends the row ends the sign-in.
 """
 
-import hashlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +20,16 @@ from werkzeug.wrappers import Response
 
 from keystore import audit
 from keystore.audit import Actor
-from keystore.models import Organization, Role, User
+from keystore.credentials import SecretValue
+from keystore.models import Organization, Role, SignIn, User
 from keystore.services import Services
+from keystore.sessions import fingerprint
 
-SIGN_IN_LIFETIME = timedelta(hours=12)
-FINGERPRINT_LENGTH = 16  # hex digits: enough to see a change, of no use for guessing
+#: How long a browser keeps the cookie; the sign-in that it names ends earlier.
+COOKIE_LIFETIME = timedelta(days=180)
+HALF_LIFETIME = timedelta(minutes=5)  # from the password to the code
+DEVICE_BYTES = 16
+DEVICE_PEOPLE = 5  # who share one browser and are remembered in its cookie
 
 V = TypeVar("V", bound=Callable[..., object])
 
@@ -43,6 +47,7 @@ class Visitor:
 
     user: User
     organization: Organization
+    sign_in: SignIn
 
     @property
     def is_admin(self) -> bool:
@@ -132,18 +137,102 @@ def safe_next(target: str | None) -> str | None:
 
 def begin(user: User) -> None:
     """Start a sign-in. Whatever the session held before (a CSRF token, say) is thrown away."""
+    known = _known()
     session.clear()
     session.permanent = True
-    session["user"] = user.id.hex
-    session["fingerprint"] = _fingerprint(user)
-    session["since"] = int(services().clock.now().timestamp())
+    _keep({**known, user.id.hex: known.get(user.id.hex) or secrets.token_hex(DEVICE_BYTES)})
+    with services().db.session() as db:
+        token = services().sessions.begin(
+            db, user, address=request.remote_addr, agent=request.user_agent.string
+        )
+    session["token"] = token.reveal()
     g.pop("visitor", None)
 
 
 def end() -> None:
-    """End the sign-in."""
+    """End the sign-in, here and in every other process that would have known it."""
+    person = visitor()
+    if person is not None:
+        with services().db.session() as db:
+            services().sessions.end(db, person.user, person.sign_in.id, actor())
+    known = _known()
     session.clear()
+    _keep(known)
     g.pop("visitor", None)
+
+
+def password_of(email: str, password: SecretValue) -> User | None:
+    """Return the person whose password this is; every page that asks for one comes here.
+
+    Raises TooManyFailures when there were too many wrong ones; a browser in which this person has
+    signed in before has a count of its own.
+    """
+    email = email.strip().lower()
+    with services().db.session() as db:
+        user = services().accounts.by_email(db, email)
+        device = None if user is None else _known().get(user.id.hex)
+        attempt = services().throttle.begin(db, email, address=request.remote_addr, device=device)
+        found = services().accounts.authenticate(db, email, password)
+        if found is not None:
+            services().throttle.succeed(db, attempt)
+    return found
+
+
+def needs_code(user: User) -> bool:
+    """Tell whether this person's password alone does not sign them in."""
+    with services().db.session() as db:
+        return services().second_factor.is_on(db, user.id)
+
+
+def begin_half(user: User) -> None:
+    """Note in this browser that the password was right, for as long as it takes to type a code."""
+    session["half"] = {
+        "user": user.id.hex,
+        "fingerprint": fingerprint(user),
+        "at": int(services().clock.now().timestamp()),
+    }
+
+
+def half_signed_in() -> User | None:
+    """Return whose password was right in this browser just now; the code is still to come."""
+    try:
+        half = session["half"]
+        user_id, then, at = UUID(hex=half["user"]), half["fingerprint"], int(half["at"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+    if services().clock.now().timestamp() - at >= HALF_LIFETIME.total_seconds():
+        return None
+    with services().db.session() as db:
+        user = services().accounts.get(db, user_id)
+    return user if user is not None and then == fingerprint(user) else None
+
+
+def code_of(user: User, code: str) -> bool:
+    """Tell whether a code is this person's. Raises TooManyFailures as `password_of` does."""
+    who = Actor("user", user.email, id=str(user.id), address=request.remote_addr)
+    with services().db.session() as db:
+        attempt = services().throttle.begin(
+            db,
+            f"code {user.id}",
+            address=request.remote_addr,
+            device=_known().get(user.id.hex),
+        )
+        right = services().second_factor.check(db, user, code, who)
+        if right:
+            services().throttle.succeed(db, attempt)
+    return right
+
+
+def _known() -> dict[str, str]:
+    """Return whose browser this is: by the ids of its people, the name that it has for each."""
+    known = session.get("known")
+    return known if isinstance(known, dict) else {}
+
+
+def _keep(known: dict[str, str]) -> None:
+    if known:
+        session.permanent = True
+        session["known"] = dict(list(known.items())[-DEVICE_PEOPLE:])
 
 
 def visitor() -> Visitor | None:
@@ -174,20 +263,12 @@ def actor() -> Actor:
 
 
 def _recognised() -> Visitor | None:
-    try:
-        user_id, since = UUID(hex=session["user"]), int(session["since"])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None
-    age = services().clock.now().timestamp() - since
-    if age >= SIGN_IN_LIFETIME.total_seconds():
+    token = session.get("token")
+    if not isinstance(token, str):
         return None
     with services().db.session() as db:
-        user = services().accounts.get(db, user_id)
-        if user is None or not user.is_active or session["fingerprint"] != _fingerprint(user):
+        found = services().sessions.find(db, token)
+        if found is None:
             return None
-        return Visitor(user, services().accounts.organization(db, user.organization_id))
-
-
-def _fingerprint(user: User) -> str:
-    """Return what changes when the password does; the salt inside keeps it from being guessed."""
-    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+        sign_in, user = found
+        return Visitor(user, services().accounts.organization(db, user.organization_id), sign_in)

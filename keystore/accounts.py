@@ -98,7 +98,7 @@ class Accounts:
             email=clean_email(email),
             name=clean_name(name),
             role=role,
-            password_hash=self._hash(password),
+            password_hash=self.hash(password),
             is_active=True,
             created_at=self._clock.now(),
         )
@@ -137,10 +137,7 @@ class Accounts:
         An unknown address costs the same hash as a wrong password, so that time tells nothing.
         """
         dummy_hash = self._dummy_hash  # before anything is known, as its first use takes time
-        with session.begin():
-            user = session.scalars(
-                select(User).where(User.email == _storable(email.strip().lower()))
-            ).one_or_none()
+        user = self.by_email(session, email)
         stored = dummy_hash if user is None else user.password_hash
         text = password.reveal()[:MAX_PASSWORD_LENGTH]
         try:
@@ -148,6 +145,13 @@ class Accounts:
         except (VerificationError, InvalidHashError):
             return None
         return user if user is not None and user.is_active else None
+
+    def by_email(self, session: Session, email: str) -> User | None:
+        """Return the person with this address, whether or not they may sign in."""
+        with session.begin():
+            return session.scalars(
+                select(User).where(User.email == _storable(email.strip().lower()))
+            ).one_or_none()
 
     def get(self, session: Session, user_id: UUID) -> User | None:
         """Return a person who may sign in, or None."""
@@ -178,7 +182,8 @@ class Accounts:
                 .order_by(User.name)
             ).all()
 
-    def _hash(self, password: SecretValue) -> str:
+    def hash(self, password: SecretValue) -> str:
+        """Return what is kept of a password. Raises AccountError when it is too short or long."""
         if not MIN_PASSWORD_LENGTH <= password.map(len) <= MAX_PASSWORD_LENGTH:
             raise AccountError(
                 f"Choose a password of {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters."

@@ -1,5 +1,10 @@
 """What can go wrong on this floor. Each error's text is one sentence that says what to do."""
 
+from datetime import timedelta
+from math import ceil
+
+MINUTE = 60
+
 
 class KeystoreError(Exception):
     """Something the caller asked for cannot be done; nothing was changed."""
@@ -82,6 +87,36 @@ class BadScopes(KeystoreError):
 
 class AccountError(KeystoreError):
     """An organization or a person cannot be added as asked."""
+
+
+class TooManyFailures(KeystoreError):
+    """Somebody was wrong too often and has to wait before the next try."""
+
+    def __init__(self, wait: timedelta) -> None:
+        self.seconds = max(1, ceil(wait.total_seconds()))
+        minutes = ceil(self.seconds / MINUTE)
+        number, unit = (minutes, "minute") if self.seconds > MINUTE else (self.seconds, "second")
+        super().__init__(
+            f"Too many tries have failed. Try again in {number} {unit}{'' if number == 1 else 's'}."
+        )
+
+
+class NoSuchPerson(KeystoreError):
+    """Nobody of this organization has this id."""
+
+    detail = "There is no such person in your organization."
+
+
+class LastAdmin(KeystoreError):
+    """The change would leave an organization without anybody who can manage it."""
+
+    detail = "Nobody could manage your organization then. Make somebody else an admin first."
+
+
+class WrongCode(KeystoreError):
+    """A one-time code or a recovery code is wrong or was used before."""
+
+    detail = "That code is not right. Wait for your app's next one and try again."
 
 
 class VaultError(KeystoreError):

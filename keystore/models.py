@@ -5,13 +5,26 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Date, Enum, ForeignKey, Index, Integer, String, Uuid, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Date,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
 from keystore.rotation import SecretState
 
 NAME_LENGTH = 80
+AGENT_LENGTH = 200
 
 #: SQLite counts up by itself only in a plain INTEGER primary key.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
@@ -132,7 +145,7 @@ class SecretUse(Base):
     secret_id: Mapped[int] = mapped_column(ForeignKey("secrets.id"), primary_key=True)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str | None] = mapped_column(String(64))
-    agent: Mapped[str | None] = mapped_column(String(200))
+    agent: Mapped[str | None] = mapped_column(String(AGENT_LENGTH))
 
 
 class KeyDay(Base):
@@ -202,3 +215,53 @@ class AccessToken(Base):
     #: Works strictly before this moment; some time later the row is removed.
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SignIn(Base):
+    """One browser in which a person is signed in; only its token's digest is here."""
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    fingerprint: Mapped[str] = mapped_column(String(16))  # of the password it began with
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime] = mapped_column(UtcDateTime)  # the password was last shown
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))
+
+
+class Failures(Base):
+    """How often somebody was wrong lately; the bucket is a digest of what was tried."""
+
+    __tablename__ = "failures"
+
+    bucket: Mapped[str] = mapped_column(String(120), primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Factor(Base):
+    """A person's secret for one-time codes, sealed; it counts once it was confirmed."""
+
+    __tablename__ = "factors"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_step: Mapped[int] = mapped_column(BigInteger)  # the newest period whose code was used
+
+
+class RecoveryCode(Base):
+    """One of the codes on paper; only its digest is here."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(120))
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -6,7 +6,11 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.people import People
+from keystore.second_factor import SecondFactor
+from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
@@ -24,3 +28,7 @@ class Services:
     keys: Keys
     tokens: Tokens
     uses: Uses
+    sessions: Sessions
+    throttle: Throttle
+    second_factor: SecondFactor
+    people: People

@@ -21,9 +21,8 @@ from sqlalchemy.orm import Session
 from keystore.clock import Clock
 from keystore.db import Database, writing
 from keystore.keys import VerifiedKey
-from keystore.models import KeyDay, Secret, SecretUse
+from keystore.models import AGENT_LENGTH, KeyDay, Secret, SecretUse
 
-AGENT_LENGTH = 200
 EVERY = timedelta(minutes=1)
 FLUSH_SECONDS = 5.0  # how long a note waits for company
 DAYS = 7

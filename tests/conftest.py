@@ -21,8 +21,12 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Role, User
+from keystore.people import People
+from keystore.second_factor import SecondFactor
 from keystore.services import Services
+from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
@@ -120,6 +124,10 @@ def services(
         keys=keys,
         tokens=Tokens(vault, clock),
         uses=Uses(clock),
+        sessions=Sessions(clock),
+        throttle=Throttle(vault, clock),
+        second_factor=SecondFactor(vault, clock),
+        people=People(accounts, clock),
     )
 
 

@@ -5,7 +5,18 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
 from keystore import access
-from keystore.pages import audit_log, errors, front, headers, life, navigation, words
+from keystore.pages import (
+    account,
+    audit_log,
+    errors,
+    front,
+    headers,
+    life,
+    navigation,
+    people,
+    second_factor,
+    words,
+)
 from keystore.pages.navigation import NavItem
 
 __all__ = ["NavItem", "csrf", "init_app"]
@@ -21,7 +32,7 @@ def init_app(app: Flask) -> None:
     secure = services.settings.base_url.startswith("https:")
     app.config.update(
         BOOTSTRAP_SERVE_LOCAL=True,
-        PERMANENT_SESSION_LIFETIME=access.SIGN_IN_LIFETIME,
+        PERMANENT_SESSION_LIFETIME=access.COOKIE_LIFETIME,
         SECRET_KEY=newest,
         SECRET_KEY_FALLBACKS=older,
         SESSION_COOKIE_HTTPONLY=True,
@@ -43,6 +54,9 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(front.blueprint)
     app.register_blueprint(life.blueprint)
     app.register_blueprint(audit_log.blueprint)
+    app.register_blueprint(account.blueprint)
+    app.register_blueprint(second_factor.blueprint)
+    app.register_blueprint(people.blueprint)
     _declare_static_files_public(app)
 
 

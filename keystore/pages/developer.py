@@ -30,6 +30,7 @@ from keystore.errors import (
 )
 from keystore.keys import Issued
 from keystore.models import Key
+from keystore.pages.confirm import recent_sign_in
 from keystore.pages.errors import calm
 from keystore.pages.forms import ActForm, AddKeyForm, DeleteForm, NameForm, RegenerateForm
 
@@ -56,6 +57,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.route("/keys/new/", methods=["GET", "POST"])
 @admin_only
+@recent_sign_in
 def add() -> ResponseReturnValue:
     """Ask for a name, make the key, and show its secret in the very answer to the form."""
     form = AddKeyForm()
@@ -132,6 +134,7 @@ def rename(key_id: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/keys/<uuid:key_id>/regenerate/", methods=["GET", "POST"])
 @admin_only
+@recent_sign_in
 def regenerate(key_id: UUID) -> ResponseReturnValue:
     """Say what will happen; then replace the secret and show the new one in the answer."""
     form = RegenerateForm()
@@ -172,6 +175,7 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/keys/<uuid:key_id>/delete/", methods=["GET", "POST"])
 @admin_only
+@recent_sign_in
 def delete(key_id: UUID) -> ResponseReturnValue:
     """Ask for the name, then end the key for good."""
     form, key = DeleteForm(), get(key_id)

@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from keystore import access
-from keystore.errors import KeyNotFound
+from keystore.errors import KeyNotFound, NoSuchPerson
 from keystore.pages.headers import CrossSite, is_api
 
 WORDS: Mapping[int, tuple[str, str]] = {
@@ -38,6 +38,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(CrossSite, _cross_site)
     app.register_error_handler(KeyNotFound, _no_such_key)
+    app.register_error_handler(NoSuchPerson, _no_such_person)
     app.register_error_handler(HTTPException, _any)
 
 
@@ -75,6 +76,15 @@ def _cross_site(_error: CrossSite) -> ResponseReturnValue:
         "It was not carried out, and nothing was changed. If you meant it, do it from here.",
         HTTPStatus.FORBIDDEN,
         link=("Go to Keyhook", "/"),
+    )
+
+
+def _no_such_person(error: NoSuchPerson) -> ResponseReturnValue:
+    return calm(
+        "There is no such person",
+        error.detail,
+        HTTPStatus.NOT_FOUND,
+        link=("Back to the people", url_for("people.index")),
     )
 
 

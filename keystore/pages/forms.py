@@ -21,6 +21,9 @@ from wtforms.widgets import HiddenInput
 from keystore.models import NAME_LENGTH
 from keystore.rotation import NO_OVERLAP
 
+#: Keeps the fields of the question apart from those of the form that it interrupts.
+CONFIRM_PREFIX = "confirm-"
+
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
     """What all our forms are: fields, and a CSRF token."""
@@ -44,6 +47,53 @@ class SignInForm(Form):
         """Put the cursor where the mistake most likely is."""
         self.email.render_kw = {"autocomplete": "username"}
         self.password.render_kw = {"autocomplete": "current-password", "autofocus": True}
+
+
+class ConfirmForm(Form):
+    """The password of somebody who is signed in, beside the form that it is to let through."""
+
+    password = PasswordField(
+        "Your password",
+        [InputRequired("Enter your password.")],
+        render_kw={"autocomplete": "current-password", "autofocus": True},
+    )
+    carries = HiddenField()  # something, when another form waits to go through
+
+    def asked_before(self) -> bool:
+        """Tell whether this request answers our question, or is the one that raises it."""
+        return self.carries.raw_data != []
+
+
+class CodeForm(Form):
+    """A code of the second factor."""
+
+    code = StringField(
+        "Code",
+        [InputRequired("Enter the code.")],
+        render_kw={
+            "autocomplete": "one-time-code",
+            "autofocus": True,
+            "autocapitalize": "off",
+            "spellcheck": "false",
+            "maxlength": 40,
+        },
+    )
+
+
+class PasswordForm(Form):
+    """The present password and the one that is to replace it."""
+
+    present = PasswordField(
+        "Present password",
+        [InputRequired("Enter your present password.")],
+        render_kw={"autocomplete": "current-password", "autofocus": True},
+    )
+    new = PasswordField(
+        "New password",
+        [InputRequired("Choose a new password.")],
+        description="12 characters or more. A few words that only you would put together do well.",
+        render_kw={"autocomplete": "new-password"},
+    )
 
 
 class NameForm(Form):

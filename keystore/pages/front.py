@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from keystore import access
 from keystore.credentials import SecretValue
+from keystore.errors import TooManyFailures
 from keystore.pages.forms import SignInForm
 
 blueprint = Blueprint(
@@ -19,6 +20,7 @@ blueprint = Blueprint(
 
 #: One sentence for both, so that nobody learns here who has an account.
 WRONG = "E-mail or password is wrong."
+INVALID = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @blueprint.get("/")
@@ -35,19 +37,30 @@ def sign_in() -> ResponseReturnValue:
     target = access.safe_next(request.args.get("next")) or url_for("developer.index")
     if access.visitor() is not None:
         return redirect(target, HTTPStatus.SEE_OTHER)
-    form, failed = SignInForm(), False
-    if form.validate_on_submit():
-        with access.services().db.session() as db:
-            user = access.services().accounts.authenticate(
-                db, form.email.data or "", SecretValue(form.password.data or "")
-            )
-        if user is not None:
-            access.begin(user)
-            return redirect(target, HTTPStatus.SEE_OTHER)
-        failed = True
+    form = SignInForm()
+    if not form.validate_on_submit():
+        return _sign_in_page(form, None, INVALID if form.errors else HTTPStatus.OK)
+    try:
+        user = access.password_of(form.email.data or "", SecretValue(form.password.data or ""))
+    except TooManyFailures as error:
+        page, _ = _sign_in_page(form, error.detail, INVALID)
+        return page, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(error.seconds)}
+    if user is None:
+        return _sign_in_page(form, WRONG, INVALID)
+    if access.needs_code(user):
+        access.begin_half(user)
+        wanted = access.safe_next(request.args.get("next"))
+        return redirect(url_for("second_factor.ask", next=wanted), HTTPStatus.SEE_OTHER)
+    access.begin(user)
+    return redirect(target, HTTPStatus.SEE_OTHER)
+
+
+def _sign_in_page(
+    form: SignInForm, failure: str | None, status: HTTPStatus
+) -> tuple[str, HTTPStatus]:
+    if failure is not None:
         form.take_another_password()
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if failed or form.errors else HTTPStatus.OK
-    return render_template("sign-in.html", form=form, failure=WRONG if failed else None), status
+    return render_template("sign-in.html", form=form, failure=failure), status
 
 
 @blueprint.post("/sign-out/")

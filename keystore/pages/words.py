@@ -17,6 +17,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(reason)
     app.add_template_filter(spoken)
     app.add_template_filter(to_the_second)
+    app.add_template_filter(browser)
 
 
 def moment(at: datetime) -> Markup:
@@ -61,3 +62,19 @@ def spoken(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(spoken, value)) or "none"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+#: What a browser's name for itself gives away, the telling ones first: Edge says Chrome, too.
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
+BROWSERS |= {"Safari": "Safari", "curl": "curl"}
+SYSTEMS = {"Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad"}
+SYSTEMS |= {"Mac OS X": "macOS", "Linux": "Linux"}
+
+
+def browser(agent: str) -> str:
+    """Return a browser and its system in a person's words, or the beginning of what it says."""
+    name = next((name for mark, name in BROWSERS.items() if f"{mark}/" in agent), None)
+    system = next((name for mark, name in SYSTEMS.items() if mark in agent), None)
+    if name is None:
+        return agent[:40] or "Unknown browser"
+    return f"{name} on {system}" if system else name

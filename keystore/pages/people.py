@@ -1,0 +1,60 @@
+"""Settings -> Organization -> People: who may sign in, and as what; for admins."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from keystore.access import actor, admin_only, services, the_visitor
+from keystore.errors import LastAdmin
+from keystore.models import Role
+from keystore.pages.confirm import recent_sign_in
+from keystore.pages.errors import calm
+
+blueprint = Blueprint("people", __name__, url_prefix="/settings/organization/people")
+
+CHANGES = {"admin", "member", "deactivate", "activate"}
+
+
+@blueprint.get("/")
+@admin_only
+def index() -> ResponseReturnValue:
+    """List everybody."""
+    with services().db.session() as db:
+        listed = services().people.list(db, the_visitor().organization.id)
+    return render_template("people.html", people=listed)
+
+
+@blueprint.post("/<uuid:user_id>/<change>/")
+@admin_only
+@recent_sign_in
+def change(user_id: UUID, change: str) -> ResponseReturnValue:
+    """Change what somebody may do."""
+    if change not in CHANGES:
+        abort(HTTPStatus.NOT_FOUND)
+    people, organization_id = services().people, the_visitor().organization.id
+    try:
+        with services().db.session() as db:
+            if change == "deactivate":
+                user = people.deactivate(
+                    db, user_id, organization_id=organization_id, actor=actor()
+                )
+                said = f"{user.name} can't sign in any more."
+            elif change == "activate":
+                user = people.activate(db, user_id, organization_id=organization_id, actor=actor())
+                said = f"{user.name} can sign in again."
+            else:
+                user = people.change_role(
+                    db, user_id, Role(change), organization_id=organization_id, actor=actor()
+                )
+                said = f"{user.name} is {'an admin' if user.role is Role.ADMIN else 'a member'}."
+    except LastAdmin as error:
+        return calm(
+            "Somebody has to stay admin",
+            error.detail,
+            HTTPStatus.CONFLICT,
+            link=("Back to the people", url_for(".index")),
+        )
+    flash(said)
+    return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)

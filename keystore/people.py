@@ -1,0 +1,125 @@
+"""What happens to people after they were added: a new password ends what the old one began."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from keystore import audit, sessions
+from keystore.accounts import Accounts
+from keystore.audit import Actor
+from keystore.clock import Clock
+from keystore.credentials import SecretValue
+from keystore.db import writing
+from keystore.errors import LastAdmin, NoSuchPerson
+from keystore.models import Organization, Role, SignIn, User
+
+
+class People:
+    """Changes to people; each is one transaction with its audit event."""
+
+    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+        self._accounts = accounts
+        self._clock = clock
+
+    def change_password(
+        self, session: Session, user: User, password: SecretValue, *, kept: SignIn, actor: Actor
+    ) -> None:
+        """Replace a person's password and end their sign-ins, all but one.
+
+        That they know the present password is for the caller to have seen. Raises AccountError
+        for a password that is too short or too long.
+        """
+        hashed = self._accounts.hash(password)
+        with writing(session):
+            stored = session.get_one(User, user.id, with_for_update=True)
+            stored.password_hash = hashed
+            session.flush()
+            ended = sessions.end_all(session, user.id, but=kept.id)
+            session.execute(
+                update(SignIn)
+                .where(SignIn.id == kept.id)
+                .values(fingerprint=sessions.fingerprint(stored))
+            )
+            self._record(session, stored, actor, "user.password_changed", sessions_ended=ended)
+
+    def list(self, session: Session, organization_id: UUID) -> Sequence[User]:
+        """Return everybody in an organization by name, those who have left last."""
+        with session.begin():
+            return session.scalars(
+                select(User)
+                .where(User.organization_id == organization_id)
+                .order_by(User.is_active.desc(), User.name, User.email)
+            ).all()
+
+    def change_role(
+        self, session: Session, user_id: UUID, role: Role, *, organization_id: UUID, actor: Actor
+    ) -> User:
+        """Make somebody an admin or a member. Raises NoSuchPerson, and LastAdmin."""
+        with writing(session):
+            user = self._locked(session, user_id, organization_id)
+            if user.role is not role:
+                before, user.role = user.role, role
+                self._keep_an_admin(session, organization_id)
+                self._record(session, user, actor, "user.role_changed", before=before, after=role)
+        return user
+
+    def deactivate(
+        self, session: Session, user_id: UUID, *, organization_id: UUID, actor: Actor
+    ) -> User:
+        """Let somebody in no longer and end all their sign-ins. Raises as `change_role`."""
+        with writing(session):
+            user = self._locked(session, user_id, organization_id)
+            if user.is_active:
+                user.is_active = False
+                self._keep_an_admin(session, organization_id)
+                ended = sessions.end_all(session, user.id)
+                self._record(session, user, actor, "user.deactivated", sessions_ended=ended)
+        return user
+
+    def activate(
+        self, session: Session, user_id: UUID, *, organization_id: UUID, actor: Actor
+    ) -> User:
+        """Let somebody in again, with the password they had. Raises NoSuchPerson."""
+        with writing(session):
+            user = self._locked(session, user_id, organization_id)
+            if not user.is_active:
+                user.is_active = True
+                self._record(session, user, actor, "user.activated")
+        return user
+
+    @staticmethod
+    def _locked(session: Session, user_id: UUID, organization_id: UUID) -> User:
+        """Return a person; one change at a time to who an organization's admins are."""
+        session.get_one(Organization, organization_id, with_for_update=True)
+        user = session.get(User, user_id, populate_existing=True)
+        if user is None or user.organization_id != organization_id:
+            raise NoSuchPerson
+        return user
+
+    @staticmethod
+    def _keep_an_admin(session: Session, organization_id: UUID) -> None:
+        session.flush()
+        admins = session.scalars(
+            select(User.id).where(
+                User.organization_id == organization_id, User.role == Role.ADMIN, User.is_active
+            )
+        ).all()
+        if not admins:
+            raise LastAdmin
+
+    def _record(
+        self, session: Session, user: User, actor: Actor, action: str, **detail: object
+    ) -> None:
+        audit.record(
+            session,
+            self._clock.now(),
+            actor,
+            action,
+            organization_id=user.organization_id,
+            subject_type="user",
+            subject_id=user.id,
+            email=user.email,
+            **detail,
+        )

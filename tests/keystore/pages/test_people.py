@@ -1,0 +1,77 @@
+"""Who may sign in, and as what."""
+
+from flask import Flask
+
+from keystore.clock import ManualClock
+from keystore.models import User
+from tests.keystore.pages.browser import DEVELOPER, Browser, Form, forms
+
+PEOPLE = "/settings/organization/people/"
+
+
+def button(browser: Browser, user: User, change: str) -> Form:
+    [form] = [
+        form for form in forms(browser.get(PEOPLE)) if form.action == f"{PEOPLE}{user.id}/{change}/"
+    ]
+    return form
+
+
+def test_somebody_is_made_an_admin_and_back(ada: Browser, mel: Browser, member: User) -> None:
+    answer = ada.post(button(ada, member, "admin"))
+    assert "Mel is an admin." in ada.get(answer.location).text
+    assert mel.get(DEVELOPER).status_code == 200
+
+    answer = ada.post(button(ada, member, "member"))
+    assert "Mel is a member." in ada.get(answer.location).text
+    assert mel.get(DEVELOPER).status_code == 403
+
+
+def test_who_leaves_is_out_at_once(ada: Browser, mel: Browser, app: Flask, member: User) -> None:
+    answer = ada.post(button(ada, member, "deactivate"))
+
+    page = ada.get(answer.location).text
+    assert "Mel can&#39;t sign in any more." in page
+    assert mel.get("/settings/account/").status_code == 303
+    assert Browser(app).sign_in(member.email).status_code == 422
+
+    ada.post(button(ada, member, "activate"))
+    assert Browser(app).sign_in(member.email).status_code == 303
+
+
+def test_the_last_admin_stays(ada: Browser, admin: User) -> None:
+    for change in ("member", "deactivate"):
+        page = ada.post(button(ada, admin, change))
+        assert page.status_code == 409
+        assert "Make somebody else an admin first." in page.text
+    assert ada.get(PEOPLE).status_code == 200
+
+
+def test_a_member_sees_and_changes_nothing(ada: Browser, mel: Browser, member: User) -> None:
+    assert mel.get(PEOPLE).status_code == 403
+    form = button(ada, member, "admin")
+    own = mel.get("/settings/account/").text.split('name="csrf_token" value="')[1]
+    form.values["csrf_token"] = own.split('"')[0]
+
+    assert mel.post(form).status_code == 403
+    assert mel.get(DEVELOPER).status_code == 403
+
+
+def test_it_asks_who_it_is_after_a_while(ada: Browser, clock: ManualClock, member: User) -> None:
+    form = button(ada, member, "deactivate")
+    clock.advance(600)
+
+    assert "Confirm it's you" in ada.post(form).text
+
+
+def test_no_other_change_is_known(ada: Browser, member: User) -> None:
+    form = button(ada, member, "admin")
+    form.action = form.action.replace("/admin/", "/owner/")
+
+    assert ada.post(form).status_code == 404
+
+
+def test_nobody_of_elsewhere_is_found(ada: Browser, admin: User) -> None:
+    form = button(ada, admin, "member")
+    form.action = form.action.replace(str(admin.id), "00000000-0000-4000-8000-000000000000")
+
+    assert ada.post(form).status_code == 404
