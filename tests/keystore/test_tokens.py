@@ -274,3 +274,46 @@ def test_tokens_whose_time_is_over_are_removed_a_hundred_at_a_time(
     desk.get()
     assert desk.rows() == 3, "the young one and the two that were issued now"
     assert desk.look(young) is not None
+
+
+def test_a_token_of_a_retiring_secret_works_as_long_as_that_does(
+    desk: Desk, clock: ManualClock
+) -> None:
+    token = desk.get()
+    where = {"organization_id": desk.issued.key.organization_id, "actor": SYSTEM}
+    with desk.database.session() as session:
+        desk.keys.regenerate(
+            session,
+            desk.issued.key.id,
+            generation=1,
+            overlap=timedelta(minutes=10),
+            **where,  # type: ignore[arg-type]
+        )
+    clock.advance(timedelta(minutes=10) - timedelta(microseconds=1))
+    assert desk.look(token) is not None
+
+    clock.advance(timedelta(microseconds=1))
+
+    assert desk.look(token) is None
+    clock.advance(-60)
+    assert desk.look(token) is None
+
+
+def test_a_token_sleeps_with_its_key_and_ends_with_its_expiry(
+    desk: Desk, clock: ManualClock
+) -> None:
+    token, key_id = desk.get(), desk.issued.key.id
+    where = {"organization_id": desk.issued.key.organization_id, "actor": SYSTEM}
+    with desk.database.session() as session:
+        desk.keys.disable(session, key_id, **where)  # type: ignore[arg-type]
+    assert desk.look(token) is None
+    with desk.database.session() as session:
+        desk.keys.enable(session, key_id, **where)  # type: ignore[arg-type]
+    assert desk.look(token) is not None
+    with desk.database.session() as session:
+        ends = clock.now() + timedelta(minutes=1)
+        desk.keys.set_expiry(session, key_id, expires_at=ends, **where)  # type: ignore[arg-type]
+
+    clock.advance(timedelta(minutes=1))
+
+    assert desk.look(token) is None

@@ -39,7 +39,8 @@ def test_a_moment_leaves_in_utc(moment: datetime, text: str) -> None:
 
 @given(st.datetimes(timezones=ZONES).filter(lambda moment: 1 < moment.year < LAST_YEAR))
 def test_what_leaves_comes_back(moment: datetime) -> None:
-    assert moments.parsed(moments.formatted(moment)) == moment
+    # In UTC, as an hour that a zone has twice equals nothing in another zone (PEP 495).
+    assert moments.parsed(moments.formatted(moment)) == moment.astimezone(UTC)
 
 
 @pytest.mark.parametrize(
