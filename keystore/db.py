@@ -86,10 +86,6 @@ class Database:
             present = MigrationContext.configure(connection).get_current_heads()
         return set(present) == set(ScriptDirectory.from_config(self._alembic()).get_heads())
 
-    def revision(self, message: str) -> None:
-        """Write a new migration from what the models have and the database lacks (development)."""
-        command.revision(self._alembic(), message=message, autogenerate=True)
-
     def _alembic(self) -> Config:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -19,7 +19,7 @@ from wtforms.validators import UUID, InputRequired, Optional
 from wtforms.widgets import HiddenInput
 
 from keystore.models import NAME_LENGTH
-from keystore.rotation import NO_OVERLAP
+from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP
 
 #: Keeps the fields of the question apart from those of the form that it interrupts.
 CONFIRM_PREFIX = "confirm-"
@@ -138,7 +138,7 @@ class RegenerateForm(Form):
             SelectChoice("72", "3 days"),
             SelectChoice("168", "7 days"),
         ],
-        default=24,
+        default=DEFAULT_OVERLAP // timedelta(hours=1),
     )
 
     @property

@@ -1,7 +1,6 @@
 """What a test needs and a machine may lack: skip with the reason; in CI that is a failure."""
 
 import os
-import shutil
 from typing import NoReturn
 
 import pytest
@@ -12,11 +11,3 @@ def lacking(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {what}")
     pytest.skip(f"needs {what}")
-
-
-def program(*names: str) -> str:
-    """Return the path of the first of these programs that is installed."""
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    lacking(" or ".join(names))
