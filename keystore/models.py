@@ -56,6 +56,8 @@ class Organization(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Requests a minute of each key that has no limit of its own; NULL: the installation's.
+    rate_limit: Mapped[int | None]
 
 
 class User(Base):
@@ -101,6 +103,9 @@ class Key(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rate_limit: Mapped[int | None]  # requests a minute; NULL: the organization's
+    #: When the last planned spike ends: a check after it need not look for one.
+    spikes_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Secret(Base):
