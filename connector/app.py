@@ -10,7 +10,7 @@ from connector.meetings.links import Links
 from connector.meetings.store import Meetings
 from keystore import pages as keystore_pages
 from keystore.accounts import Accounts
-from keystore.clock import Clock, SystemClock
+from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.pages import NavItem
@@ -23,6 +23,7 @@ from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
+from keystore.verification import Verification
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
 from webhooks.services import Hooks
@@ -52,19 +53,21 @@ class Parts:
 
 def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     """Make the parts from the settings; opens no connection yet."""
-    clock = clock or SystemClock()
+    clock = rising(clock or SystemClock())
     catalog = Catalog()
     for event_type in event_types():
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
     accounts = Accounts(clock)
+    db = Database(settings.database_url)
     services = Services(
         settings=settings,
-        db=Database(settings.database_url),
+        db=db,
         clock=clock,
         vault=vault,
         accounts=accounts,
+        verification=Verification(db, vault, clock),
         # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
         keys=Keys(
             vault,

@@ -19,7 +19,7 @@ from connector.problems import Forbidden, Unauthorized
 from keystore import access, audit
 from keystore.access import Access
 from keystore.audit import Actor
-from keystore.keys import VerifiedKey
+from keystore.verification import VerifiedKey
 
 # Neither half holds a colon or a character beyond ASCII, so a pattern is the whole parser.
 BEARER = re.compile(r"Bearer +([0-9a-z]+):([0-9a-z]+)\Z", re.IGNORECASE | re.ASCII)
@@ -153,16 +153,11 @@ def _authenticate(header: str | None) -> VerifiedKey:
 
 def by_secret(client_key: str, client_secret: str) -> VerifiedKey | None:
     """Return whose pair this is, or None for whatever reason it is not valid."""
-    services = access.services()
-    with services.db.reader.connect() as connection:
-        verified = services.keys.verify(connection, client_key, client_secret)
-    return _noted(verified)
+    return _noted(access.services().verification.by_secret(client_key, client_secret))
 
 
 def _by_token(text: str) -> VerifiedKey | None:
-    services = access.services()
-    with services.db.reader.connect() as connection:
-        token = services.tokens.verify(connection, text)
+    token = access.services().verification.by_token(text)
     return _noted(None if token is None else token.key)
 
 

@@ -122,9 +122,8 @@ def _key(parts: Parts, organization: Organization) -> tuple[str, SecretValue]:
         source = Random(seed)  # noqa: S311 - as above
         client_key = credentials.generate_client_key(source)
         client_secret = credentials.generate_client_secret(client_key, source)
-        with services.db.reader.connect() as connection:
-            if services.keys.verify(connection, client_key, client_secret.reveal()):
-                return client_key, client_secret
+        if services.verification.by_secret(client_key, client_secret.reveal()):
+            return client_key, client_secret
         with services.db.session() as session, suppress(AlreadyDone, NameTaken):
             # The same seed makes the same pair, so what is created here is what was tried above.
             Keys(services.vault, services.clock, random=Random(seed)).create(  # noqa: S311

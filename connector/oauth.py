@@ -33,9 +33,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from connector import auth
 from keystore import access, scopes
 from keystore.access import Access
-from keystore.keys import VerifiedKey
 from keystore.pages import csrf
-from keystore.tokens import VerifiedToken
+from keystore.verification import VerifiedKey, VerifiedToken
 
 GRANT = "client_credentials"
 CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
@@ -182,9 +181,7 @@ class AnyHint:
 
     def query_token(self, text: str, _hint: str | None) -> LiveToken | None:
         """Find a token that works now; all others are alike."""
-        services = access.services()
-        with services.db.reader.connect() as connection:
-            token = services.tokens.verify(connection, text)
+        token = access.services().verification.by_token(text)
         return None if token is None else LiveToken(token)
 
 

@@ -19,6 +19,24 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+class RisingClock:
+    """A clock that never goes back: what a process has seen as past stays past."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._highest = clock.now()
+
+    def now(self) -> datetime:
+        """Return the highest time seen."""
+        self._highest = max(self._highest, self._clock.now())
+        return self._highest
+
+
+def rising(clock: Clock) -> RisingClock:
+    """Return a clock that follows this one and never goes back; one that does so already, as is."""
+    return clock if isinstance(clock, RisingClock) else RisingClock(clock)
+
+
 class ManualClock:
     """A clock that moves only when told to; shipped so that users can test as we do."""
 

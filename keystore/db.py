@@ -11,10 +11,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import DateTime, Dialect, MetaData, create_engine, event
+from sqlalchemy import DateTime, Dialect, MetaData, Select, create_engine, event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
+
+from keystore.prepared import Prepared, Reader
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
@@ -62,10 +64,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
-        #: The same pool without transactions, for single reads that must be fast.
+        #: The same pool without transactions, for single reads.
         self.reader = self.engine.execution_options(
             **{BEGIN: "NONE"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         )
+        self._fast_reader = Reader(self.engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -75,6 +78,10 @@ class Database:
     def session(self) -> Session:
         """Return a new session that has not begun; use it as a context manager."""
         return Session(self.engine, expire_on_commit=False, autoflush=False)
+
+    def prepared(self, statement: Select[*tuple[Any, ...]]) -> Prepared:
+        """Return a single read that is compiled once, for where speed counts most."""
+        return Prepared(self._fast_reader, statement)
 
     def upgrade(self) -> None:
         """Bring the tables to the newest revision."""
@@ -98,7 +105,8 @@ class Database:
             connection.exec_driver_sql("ANALYZE")
 
     def dispose(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection that is not in use."""
+        self._fast_reader.dispose()
         self.engine.dispose()
 
 

@@ -1,21 +1,20 @@
-"""Create, rename, regenerate, end, verify: one call, one transaction, one audit event."""
+"""Create, rename, regenerate, end: one call, one transaction, one audit event."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Update, bindparam, select, update
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Update, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from keystore import audit, credentials, rotation, scopes
 from keystore.audit import Actor
-from keystore.clock import Clock
+from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
 from keystore.db import writing
 from keystore.errors import (
@@ -27,7 +26,7 @@ from keystore.errors import (
     NameMismatch,
     NameTaken,
 )
-from keystore.models import NAME_LENGTH, Key, Organization, Secret
+from keystore.models import NAME_LENGTH, Key, Secret
 from keystore.rotation import KeyLife, KeyState, SecretState
 from keystore.vault import Vault
 
@@ -48,35 +47,6 @@ OnDelete = Callable[[Session, Key, Actor], None]
 
 _ALIVE = (SecretState.CURRENT, SecretState.RETIRING)
 
-# Built once: this is the hottest statement of all.
-_VERIFY = (
-    select(
-        Key.id,
-        Key.organization_id,
-        Organization.name.label("organization_name"),
-        Key.name,
-        Key.scopes,
-        Key.generation.label("newest"),
-        Key.expires_at,
-        Key.disabled_at,
-        Key.deleted_at,
-        Secret.id.label("secret_id"),
-        Secret.generation,
-        Secret.state,
-        Secret.until,
-        Secret.digest,
-    )
-    .join(Organization, Organization.id == Key.organization_id)
-    .join(
-        Secret,
-        # The current secret and the one before it: the index leads past all that are long dead.
-        (Secret.key_id == Key.id)
-        & (Secret.generation >= Key.generation - 1)
-        & Secret.state.in_(_ALIVE),
-    )
-    .where(Key.client_key == bindparam("client_key"))
-)
-
 
 @dataclass(frozen=True)
 class Issued:
@@ -84,20 +54,6 @@ class Issued:
 
     key: Key
     client_secret: SecretValue
-
-
-@dataclass(frozen=True)
-class VerifiedKey:
-    """Who is calling, proved by the right secret."""
-
-    key_id: UUID
-    organization_id: UUID
-    organization_name: str
-    name: str
-    client_key: str
-    scopes: frozenset[str]
-    generation: int  # of the secret that was shown
-    secret_id: int
 
 
 class Keys:
@@ -112,11 +68,10 @@ class Keys:
         dependents: Dependents = lambda _session, _key: (),
     ) -> None:
         self._vault = vault
-        self._clock = clock
+        self._clock = rising(clock)
         self._random = random or SystemRandom()
         self._on_delete = on_delete
         self.dependents = dependents
-        self._highest = clock.now()
 
     @audit.refusals("key.created")
     def create(
@@ -135,7 +90,7 @@ class Keys:
         A form passes the key_id it was rendered with, so that sending it twice makes one key.
         Raises BadName, NameTaken, BadScopes, AlreadyDone.
         """
-        now = self._now()
+        now = self._clock.now()
         key = Key(
             id=key_id or uuid4(),
             organization_id=organization_id,
@@ -198,7 +153,7 @@ class Keys:
         Raises GenerationConflict when another was faster, BadOverlap, KeyNotFound, KeyExpired,
         KeyDisabled.
         """
-        now = self._now()
+        now = self._clock.now()
         with writing(session):
             key = _usable(session, key_id, organization_id)
             successor = rotation.regenerate(_life(key), seen=generation, overlap=overlap, now=now)
@@ -236,7 +191,7 @@ class Keys:
 
         Raises KeyNotFound.
         """
-        now = self._now()
+        now = self._clock.now()
         with writing(session):
             key = _held(session, key_id, organization_id)
             retiring = select(Secret.until).where(
@@ -262,7 +217,7 @@ class Keys:
 
         Raises BadExpiry for a moment that is not in the future, KeyExpired, KeyNotFound.
         """
-        now = self._now()
+        now = self._clock.now()
         with writing(session):
             key = _usable(session, key_id, organization_id)
             rotation.check_expiry(_life(key), expires_at, now)
@@ -322,7 +277,7 @@ class Keys:
 
         Raises KeyNotFound, and NameMismatch when confirm_name is given and is not the key's name.
         """
-        now = self._now()
+        now = self._clock.now()
         with writing(session):
             key = _held(session, key_id, organization_id)
             if confirm_name is not None and _normal(confirm_name) != key.name:
@@ -353,7 +308,7 @@ class Keys:
 
     def secrets(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Sequence[Secret]:
         """Return the secrets of a key that work, the newest first. Raises KeyNotFound."""
-        now = self._now()
+        now = self._clock.now()
         with session.begin():
             life = _life(_live(session, key_id, organization_id))
             found = session.scalars(
@@ -365,7 +320,7 @@ class Keys:
 
     def state(self, key: Key) -> KeyState:
         """Say what a key is at this moment."""
-        return _life(key).state(self._now())
+        return _life(key).state(self._clock.now())
 
     def get(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Key:
         """Return one live key. Raises KeyNotFound, also for another organization's key."""
@@ -378,51 +333,6 @@ class Keys:
         unknown = select(Secret.id).where(Secret.state == SecretState.CURRENT, *strange).limit(1)
         return connection.execute(unknown).first() is None
 
-    def verify(
-        self, connection: Connection, client_key: str, client_secret: str
-    ) -> VerifiedKey | None:
-        """Return whose credential this is, or None for whatever reason it is not valid.
-
-        One read and two digests for each well-formed pair, known or not, overlap or not, so that
-        an answer's time tells nothing; a pair that we cannot have issued is refused without either.
-        """
-        if not credentials.well_formed(client_key, client_secret):
-            return None
-        rows = connection.execute(_VERIFY, {"client_key": client_key}).all()
-        matching = [row for row in rows if self._vault.matches(client_secret, row.digest)]
-        for _ in range(len(rows), len(_ALIVE)):
-            self._vault.matches(client_secret, self._vault.dummy_digest)
-        if not matching:
-            return None
-        [row] = matching
-        now = self._now()
-        life = KeyLife(row.newest, row.expires_at, row.disabled_at, row.deleted_at)
-        if rotation.lapsed(row.state, row.until, life, now):
-            over = life.state(now) is KeyState.EXPIRED
-            _bury(
-                connection.engine,
-                Secret.key_id == row.id if over else Secret.id == row.secret_id,
-                now,
-            )
-            return None
-        if not rotation.authenticates(row.state, row.until, life, now):
-            return None
-        return VerifiedKey(
-            key_id=row.id,
-            organization_id=row.organization_id,
-            organization_name=row.organization_name,
-            name=row.name,
-            client_key=client_key,
-            scopes=frozenset(row.scopes),
-            generation=row.generation,
-            secret_id=row.secret_id,
-        )
-
-    def _now(self) -> datetime:
-        """Return the highest time seen: a clock that is set back brings nothing back to life."""
-        self._highest = max(self._highest, self._clock.now())
-        return self._highest
-
     def _switch(
         self,
         session: Session,
@@ -432,7 +342,7 @@ class Keys:
         *,
         disabled: bool,
     ) -> Key:
-        now = self._now()
+        now = self._clock.now()
         with writing(session):
             key = _usable(session, key_id, organization_id)
             if _life(key).state(now) is KeyState.EXPIRED:
@@ -463,7 +373,7 @@ class Keys:
     ) -> None:
         audit.record(
             session,
-            self._now(),
+            self._clock.now(),
             actor,
             action,
             organization_id=key.organization_id,
@@ -538,19 +448,6 @@ def _usable(session: Session, key_id: UUID, organization_id: UUID) -> Key:
     if session.scalars(current).first() is None:
         raise KeyExpired
     return key
-
-
-def _bury(engine: Engine, which: ColumnElement[bool], now: datetime) -> None:
-    """Write down that a secret's time has passed, so that no clock ever says otherwise.
-
-    Whoever shows a dead secret is refused in any case, so a database that cannot write is no harm.
-    """
-    with suppress(OperationalError), Session(engine) as session, writing(session):
-        session.execute(
-            update(Secret)
-            .where(which, Secret.state != SecretState.DEAD)
-            .values(state=SecretState.DEAD, died_at=now)
-        )
 
 
 def _changed_one(session: Session, statement: Update) -> bool:

@@ -14,6 +14,7 @@ from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
+from keystore.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Services:
     clock: Clock
     vault: Vault
     accounts: Accounts
+    verification: Verification
     keys: Keys
     tokens: Tokens
     uses: Uses

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
 from keystore.db import Database, writing
-from keystore.keys import VerifiedKey
 from keystore.models import AGENT_LENGTH, KeyDay, Secret, SecretUse
+from keystore.verification import VerifiedKey
 
 EVERY = timedelta(minutes=1)
 FLUSH_SECONDS = 5.0  # how long a note waits for company

@@ -30,6 +30,7 @@ from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
+from keystore.verification import Verification
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 
 settings.register_profile(
@@ -107,12 +108,18 @@ def keys(vault: Vault, clock: ManualClock) -> Keys:
 
 
 @pytest.fixture
+def verification(database: Database, vault: Vault, clock: ManualClock) -> Verification:
+    return Verification(database, vault, clock)
+
+
+@pytest.fixture
 def services(
     app_settings: Settings,
     database: Database,
     clock: ManualClock,
     vault: Vault,
     accounts: Accounts,
+    verification: Verification,
     keys: Keys,
 ) -> Services:
     return Services(
@@ -121,6 +128,7 @@ def services(
         clock=clock,
         vault=vault,
         accounts=accounts,
+        verification=verification,
         keys=keys,
         tokens=Tokens(vault, clock),
         uses=Uses(clock),

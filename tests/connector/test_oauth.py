@@ -4,8 +4,7 @@ import base64
 import io
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from connector import logs, oauth
@@ -33,6 +32,7 @@ from keystore.keys import Issued, Keys
 from keystore.models import AccessToken, Organization
 from keystore.settings import Settings
 from tests.support.server import running_server
+from tests.support.statements import statements
 
 CHALLENGE = 'Basic realm="keyhook", charset="UTF-8"'
 ENDPOINTS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
@@ -467,21 +467,6 @@ def test_every_wrong_pair_costs_the_same(
 
     assert len(work[0]) == 1
     assert work == [work[0]] * len(work)
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """Collect what is asked of the database meanwhile."""
-    asked: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_more: object) -> None:
-        asked.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_no_scope_asked_is_the_keys_own_and_for_an_hour_at_most(

@@ -18,9 +18,10 @@ from keystore.errors import (
     NameMismatch,
     NameTaken,
 )
-from keystore.keys import Issued, Keys, VerifiedKey
+from keystore.keys import Issued, Keys
 from keystore.models import Organization
 from keystore.vault import Vault
+from keystore.verification import Verification, VerifiedKey
 
 ADA = Actor("user", "ada@northwind.example", id="1")
 
@@ -28,9 +29,16 @@ ADA = Actor("user", "ada@northwind.example", id="1")
 class Desk:
     """Somebody at the developer settings: each call is a request of its own."""
 
-    def __init__(self, database: Database, keys: Keys, organization: Organization) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        verification: Verification,
+        organization: Organization,
+    ) -> None:
         self.database = database
         self.keys = keys
+        self.verification = verification
         self.organization = organization
 
     def create(self, name: str, **more: object) -> Issued:
@@ -78,10 +86,7 @@ class Desk:
             return [key.name for key in self.keys.list(session, self.organization.id)]
 
     def verify(self, issued: Issued) -> VerifiedKey | None:
-        with self.database.reader.connect() as connection:
-            return self.keys.verify(
-                connection, issued.key.client_key, issued.client_secret.reveal()
-            )
+        return self.verification.by_secret(issued.key.client_key, issued.client_secret.reveal())
 
     def audited(self) -> list[str]:
         with self.database.session() as session:
@@ -93,8 +98,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, keys: Keys, organization: Organization) -> Desk:
-    return Desk(database, keys, organization)
+def desk(
+    database: Database, keys: Keys, verification: Verification, organization: Organization
+) -> Desk:
+    return Desk(database, keys, verification, organization)
 
 
 def test_a_new_key_opens_the_door_and_says_whose_it_is(desk: Desk) -> None:
@@ -273,7 +280,7 @@ def test_what_depends_on_a_key_is_told_in_the_same_transaction(
         raise RuntimeError("the dependants could not be ended")
 
     keys = Keys(vault, clock, on_delete=[refuse])
-    desk = Desk(database, keys, organization)
+    desk = Desk(database, keys, Verification(database, vault, clock), organization)
     issued = desk.create("Zapier")
 
     with pytest.raises(RuntimeError, match="dependants"):
@@ -284,14 +291,16 @@ def test_what_depends_on_a_key_is_told_in_the_same_transaction(
 
 
 def test_digests_of_a_former_secret_key_still_count(
-    desk: Desk, database: Database, clock: ManualClock, organization: Organization
+    desk: Desk, database: Database, clock: ManualClock
 ) -> None:
     issued = desk.create("Zapier")
     newer = Vault([SecretValue("n" * 64), SecretValue("k" * 64)])
     forgetful = Vault([SecretValue("n" * 64)])
 
-    assert Desk(database, Keys(newer, clock), organization).verify(issued) is not None
-    assert Desk(database, Keys(forgetful, clock), organization).verify(issued) is None
+    desk.verification = Verification(database, newer, clock)
+    assert desk.verify(issued) is not None
+    desk.verification = Verification(database, forgetful, clock)
+    assert desk.verify(issued) is None
 
 
 def test_the_system_can_act_too(database: Database, keys: Keys, organization: Organization) -> None:

@@ -12,10 +12,11 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database, writing
-from keystore.keys import Issued, Keys, VerifiedKey
+from keystore.keys import Issued, Keys
 from keystore.models import AccessToken, Key, Secret
-from keystore.tokens import IssuedToken, Tokens, VerifiedToken
+from keystore.tokens import IssuedToken, Tokens
 from keystore.vault import Vault
+from keystore.verification import Verification, VerifiedKey, VerifiedToken
 
 READ = frozenset({"meetings:read"})
 ALL = frozenset({"meetings:read", "meetings:write", "webhooks"})
@@ -24,13 +25,20 @@ ALL = frozenset({"meetings:read", "meetings:write", "webhooks"})
 class Desk:
     """Somebody with a key: each call is a request of its own."""
 
-    def __init__(self, database: Database, keys: Keys, store: Tokens, issued: Issued) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        store: Tokens,
+        verification: Verification,
+        issued: Issued,
+    ) -> None:
         self.database, self.keys, self.store, self.issued = database, keys, store, issued
+        self.verification = verification
 
     def prove(self) -> VerifiedKey:
-        with self.database.reader.connect() as connection:
-            secret = self.issued.client_secret.reveal()
-            verified = self.keys.verify(connection, self.issued.key.client_key, secret)
+        secret = self.issued.client_secret.reveal()
+        verified = self.verification.by_secret(self.issued.key.client_key, secret)
         assert verified is not None
         return verified
 
@@ -40,8 +48,7 @@ class Desk:
             return self.store.issue(session, key, scopes)
 
     def look(self, token: IssuedToken) -> VerifiedToken | None:
-        with self.database.reader.connect() as connection:
-            return self.store.verify(connection, token.text.reveal())
+        return self.verification.by_token(token.text.reveal())
 
     def scopes(self, token: IssuedToken) -> frozenset[str]:
         seen = self.look(token)
@@ -78,8 +85,10 @@ def store(vault: Vault, clock: ManualClock) -> Tokens:
 
 
 @pytest.fixture
-def desk(database: Database, keys: Keys, store: Tokens, issued: Issued) -> Desk:
-    return Desk(database, keys, store, issued)
+def desk(
+    database: Database, keys: Keys, store: Tokens, verification: Verification, issued: Issued
+) -> Desk:
+    return Desk(database, keys, store, verification, issued)
 
 
 def test_a_token_stands_for_its_key(desk: Desk, clock: ManualClock) -> None:
@@ -116,7 +125,7 @@ def test_no_clock_brings_it_back_not_even_another_processs(
     assert desk.look(shown) is None
     assert desk.look(unseen) is None, "this process has seen a later time"
 
-    desk.store = Tokens(vault, clock)
+    desk.verification = Verification(desk.database, vault, clock)
     assert desk.look(shown) is None, "its end is written down"
 
 

@@ -7,13 +7,13 @@ from sqlalchemy import text
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.db import Database
-from keystore.keys import Issued, Keys, VerifiedKey
+from keystore.keys import Issued, Keys
 from keystore.uses import Use, Uses
+from keystore.verification import Verification, VerifiedKey
 
 
-def verified(database: Database, keys: Keys, issued: Issued) -> VerifiedKey:
-    with database.reader.connect() as connection:
-        found = keys.verify(connection, issued.key.client_key, issued.client_secret.reveal())
+def verified(verification: Verification, issued: Issued) -> VerifiedKey:
+    found = verification.by_secret(issued.key.client_key, issued.client_secret.reveal())
     assert found is not None
     return found
 
@@ -24,10 +24,10 @@ def seen(database: Database, uses: Uses, issued: Issued) -> list[Use]:
 
 
 def test_a_use_is_there_once_it_was_flushed(
-    database: Database, keys: Keys, clock: ManualClock, issued: Issued
+    database: Database, verification: Verification, clock: ManualClock, issued: Issued
 ) -> None:
     uses = Uses(clock)
-    key = verified(database, keys, issued)
+    key = verified(verification, issued)
 
     uses.note(key, address="192.0.2.7", agent="Zapier\x00" + "x" * 300)
     assert seen(database, uses, issued) == []
@@ -43,10 +43,10 @@ def test_a_use_is_there_once_it_was_flushed(
 
 
 def test_it_is_written_once_a_minute_and_every_request_is_counted(
-    database: Database, keys: Keys, clock: ManualClock, issued: Issued
+    database: Database, verification: Verification, clock: ManualClock, issued: Issued
 ) -> None:
     uses, first = Uses(clock), clock.now()
-    key = verified(database, keys, issued)
+    key = verified(verification, issued)
     for _ in range(7):
         uses.note(key, address=None, agent=None)
         uses.flush(database)
@@ -61,7 +61,11 @@ def test_it_is_written_once_a_minute_and_every_request_is_counted(
 
 
 def test_each_secret_of_an_overlap_tells_its_own_last_use(
-    database: Database, keys: Keys, clock: ManualClock, issued: Issued
+    database: Database,
+    keys: Keys,
+    verification: Verification,
+    clock: ManualClock,
+    issued: Issued,
 ) -> None:
     uses = Uses(clock)
     with database.session() as session:
@@ -73,9 +77,9 @@ def test_each_secret_of_an_overlap_tells_its_own_last_use(
             actor=SYSTEM,
             overlap=timedelta(hours=1),
         )
-    uses.note(verified(database, keys, issued), address="192.0.2.1", agent=None)
+    uses.note(verified(verification, issued), address="192.0.2.1", agent=None)
     clock.advance(60)
-    uses.note(verified(database, keys, renewed), address="192.0.2.2", agent=None)
+    uses.note(verified(verification, renewed), address="192.0.2.2", agent=None)
     uses.flush(database)
 
     assert [(use.generation, use.address) for use in seen(database, uses, issued)] == [
@@ -85,10 +89,10 @@ def test_each_secret_of_an_overlap_tells_its_own_last_use(
 
 
 def test_u1_it_never_moves_back_whatever_process_is_late(
-    database: Database, keys: Keys, clock: ManualClock, issued: Issued
+    database: Database, verification: Verification, clock: ManualClock, issued: Issued
 ) -> None:
     late, prompt = Uses(clock), Uses(clock)
-    key = verified(database, keys, issued)
+    key = verified(verification, issued)
     late.note(key, address="early", agent=None)
     clock.advance(60)
     prompt.note(key, address="later", agent=None)
@@ -100,10 +104,10 @@ def test_u1_it_never_moves_back_whatever_process_is_late(
 
 
 def test_u1_what_cannot_be_written_is_kept_and_nobody_fails(
-    database: Database, keys: Keys, clock: ManualClock, issued: Issued
+    database: Database, verification: Verification, clock: ManualClock, issued: Issued
 ) -> None:
     uses = Uses(clock)
-    uses.note(verified(database, keys, issued), address="192.0.2.7", agent=None)
+    uses.note(verified(verification, issued), address="192.0.2.7", agent=None)
     with database.engine.begin() as connection:
         connection.execute(text("ALTER TABLE secret_uses RENAME TO away"))
     uses.flush(database)

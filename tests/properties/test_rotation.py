@@ -24,7 +24,7 @@ from sqlalchemy import text
 from keystore import audit
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
-from keystore.clock import ManualClock
+from keystore.clock import ManualClock, rising
 from keystore.credentials import ALPHABET, SecretValue
 from keystore.db import Database
 from keystore.errors import (
@@ -35,8 +35,9 @@ from keystore.errors import (
     KeyNotFound,
     NameTaken,
 )
-from keystore.keys import Issued, Keys, VerifiedKey
+from keystore.keys import Issued, Keys
 from keystore.vault import Vault
+from keystore.verification import Verification, VerifiedKey
 from tests.conftest import QUICK_HASHER
 from tests.properties.ledger import Known, Ledger
 from tests.properties.together import at_once
@@ -58,7 +59,9 @@ class Rotation(RuleBasedStateMachine):
         self._start()
 
     def _start(self) -> None:
-        self.keys = Keys(Vault([SecretValue("k" * 64)]), self.clock)
+        clock, vault = rising(self.clock), Vault([SecretValue("k" * 64)])
+        self.keys = Keys(vault, clock)
+        self.verification = Verification(self.database, vault, clock)
 
     @initialize()
     def found_an_organization(self) -> None:
@@ -345,8 +348,7 @@ class Rotation(RuleBasedStateMachine):
             self.keys.delete(session, key_id, organization_id=self.organization_id, actor=SYSTEM)
 
     def _verify(self, client_key: str, client_secret: str) -> VerifiedKey | None:
-        with self.database.reader.connect() as connection:
-            return self.keys.verify(connection, client_key, client_secret)
+        return self.verification.by_secret(client_key, client_secret)
 
 
 def test_rotation(database: Database) -> None:

@@ -23,13 +23,14 @@ from hypothesis.stateful import (
 from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
-from keystore.clock import ManualClock
+from keystore.clock import ManualClock, rising
 from keystore.credentials import SecretValue
 from keystore.db import Database, writing
-from keystore.keys import Issued, Keys, VerifiedKey
+from keystore.keys import Issued, Keys
 from keystore.models import Key
-from keystore.tokens import LIFETIME, Tokens, VerifiedToken
+from keystore.tokens import LIFETIME, Tokens
 from keystore.vault import Vault
+from keystore.verification import Verification, VerifiedKey, VerifiedToken
 from tests.conftest import QUICK_HASHER
 
 some_scopes = st.frozensets(st.sampled_from(sorted(scopes.OPERATIONS)))
@@ -160,13 +161,15 @@ class TokenLives(RuleBasedStateMachine):
         """By tenths of a token's life, so that its exact end is met; and somebody calls then."""
         self.clock.advance(LIFETIME * tenths / 10)
         self.highest = max(self.highest, self.clock.now())
-        self.tokens._now()
+        self.process_clock.now()
 
     @rule()
     def restart(self) -> None:
         """A new process, which knows only what is in the database."""
-        self.keys = Keys(self.vault, self.clock)
-        self.tokens = Tokens(self.vault, self.clock)
+        self.process_clock = rising(self.clock)
+        self.keys = Keys(self.vault, self.process_clock)
+        self.tokens = Tokens(self.vault, self.process_clock)
+        self.verification = Verification(self.database, self.vault, self.process_clock)
         self.highest = self.clock.now()
 
     @invariant()
@@ -192,13 +195,11 @@ class TokenLives(RuleBasedStateMachine):
             fact.works = fact.works and fact.key_id != key_id
 
     def _prove(self, issued: Issued) -> VerifiedKey | None:
-        with self.database.reader.connect() as connection:
-            secret = issued.client_secret.reveal()
-            return self.keys.verify(connection, issued.key.client_key, secret)
+        secret = issued.client_secret.reveal()
+        return self.verification.by_secret(issued.key.client_key, secret)
 
     def _show(self, text: str) -> VerifiedToken | None:
-        with self.database.reader.connect() as connection:
-            return self.tokens.verify(connection, text)
+        return self.verification.by_token(text)
 
 
 def test_tokens(database: Database) -> None:

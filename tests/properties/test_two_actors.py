@@ -19,6 +19,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.vault import Vault
+from keystore.verification import Verification
 from tests.conftest import QUICK_HASHER
 from tests.properties.together import Stop, dying_at, interleaved
 
@@ -31,6 +32,7 @@ class Scene:
 
     database: Database
     keys: Keys
+    verification: Verification
     clock: ManualClock
     organization_id: UUID
     key_id: UUID
@@ -72,12 +74,10 @@ class Scene:
 
     def outcome(self) -> tuple[object, ...]:
         """Return what can be seen of it from outside, without what differs by chance."""
-        with self.database.reader.connect() as connection:
-            works = tuple(
-                self.keys.verify(connection, one.key.client_key, one.client_secret.reveal())
-                is not None
-                for one in self.issued
-            )
+        works = tuple(
+            self.verification.by_secret(one.key.client_key, one.client_secret.reveal()) is not None
+            for one in self.issued
+        )
         with self.database.session() as session:
             keys = [
                 (key.name, key.generation, key.expires_at, key.disabled_at, key.deleted_at)
@@ -104,7 +104,9 @@ def scene(database: Database, vault: Vault) -> Callable[[], Scene]:
             first = keys.create(session, name="Zapier", **where)  # type: ignore[arg-type]
         with database.session() as session:
             second = keys.regenerate(session, first.key.id, generation=1, overlap=DAY, **where)  # type: ignore[arg-type]
-        return Scene(database, keys, clock, organization.id, first.key.id, [first, second])
+        verification = Verification(database, vault, clock)
+        issued = [first, second]
+        return Scene(database, keys, verification, clock, organization.id, first.key.id, issued)
 
     return make
 

@@ -6,16 +6,16 @@ import pytest
 
 from keystore.clock import SystemClock
 from keystore.db import Database
-from keystore.keys import Keys
 from keystore.settings import Settings
 from keystore.vault import Vault
+from keystore.verification import Verification
 from tests.connector.cli.conftest import Shell
 
 
 def works(database: Database, client_key: str, client_secret: str) -> bool:
-    keys = Keys(Vault(Settings.from_env().secret_keys), SystemClock())
-    with database.reader.connect() as connection:
-        return keys.verify(connection, client_key, client_secret) is not None
+    vault = Vault(Settings.from_env().secret_keys)
+    verification = Verification(database, vault, SystemClock())
+    return verification.by_secret(client_key, client_secret) is not None
 
 
 def test_the_life_of_a_key(northwind: Shell, database: Database) -> None:

@@ -1,0 +1,191 @@
+"""Who is calling: the one place where a Client Secret or an access token is checked.
+
+What is read here is read anew for each request, so that a change made by any process counts from
+the next request on. Nothing is remembered but the highest time seen.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
+from sqlalchemy.exc import DBAPIError
+
+from keystore import credentials, rotation
+from keystore.clock import Clock, rising
+from keystore.db import Database, writing
+from keystore.models import AccessToken, Key, Organization, Secret
+from keystore.rotation import KeyLife, KeyState, SecretState
+from keystore.vault import Vault
+
+MOST_ALIVE = 2  # secrets of one key: the current one and one that is retiring
+
+
+class VerifiedKey(NamedTuple):
+    """Who is calling, proved by the right secret."""
+
+    key_id: UUID
+    organization_id: UUID
+    organization_name: str
+    name: str
+    client_key: str
+    scopes: frozenset[str]
+    generation: int  # of the secret that was shown
+    secret_id: int
+    rate_limit: int | None  # requests a minute; None: the installation's
+    spikes_until: datetime | None  # no spike is planned from then on
+
+
+class VerifiedToken(NamedTuple):
+    """An access token that works now, and the key it belongs to, cut down to the token's scopes."""
+
+    id: int
+    key: VerifiedKey
+    issued_at: datetime
+    expires_at: datetime
+
+
+_KEY = (
+    Key.id,
+    Key.organization_id,
+    Organization.name.label("organization_name"),
+    Key.name,
+    Key.client_key,
+    Key.scopes,
+    Key.generation.label("newest"),
+    Key.expires_at,
+    Key.disabled_at,
+    Key.deleted_at,
+    func.coalesce(Key.rate_limit, Organization.rate_limit).label("rate_limit"),
+    Key.spikes_until,
+    Secret.id.label("secret_id"),
+    Secret.generation,
+    Secret.state,
+    Secret.until,
+)
+_BY_CLIENT_KEY = (
+    select(*_KEY, Secret.digest)
+    .join(Organization, Organization.id == Key.organization_id)
+    .join(
+        Secret,
+        # The current secret and the one before it: the index leads past all that are long dead.
+        (Secret.key_id == Key.id)
+        & (Secret.generation >= Key.generation - literal_column("1"))
+        & (Secret.state != literal_column(f"'{SecretState.DEAD}'")),
+    )
+    .where(Key.client_key == bindparam("client_key"))
+)
+_BY_TOKEN = (
+    select(
+        *_KEY,
+        AccessToken.id.label("token_id"),
+        AccessToken.digest,
+        AccessToken.scopes.label("token_scopes"),
+        AccessToken.created_at,
+        AccessToken.expires_at.label("token_expires_at"),
+        AccessToken.revoked_at,
+    )
+    .select_from(AccessToken)
+    .join(Secret, Secret.id == AccessToken.secret_id)
+    .join(Key, Key.id == Secret.key_id)
+    .join(Organization, Organization.id == Key.organization_id)
+    .where(AccessToken.public_part == bindparam("public_part"))
+)
+
+
+class Verification:
+    """The check itself, against one database."""
+
+    def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
+        self._db = db
+        self._vault = vault
+        self._clock = rising(clock)
+        self._by_client_key = db.prepared(_BY_CLIENT_KEY)
+        self._by_token = db.prepared(_BY_TOKEN)
+
+    def by_secret(self, client_key: str, client_secret: str) -> VerifiedKey | None:
+        """Return whose credential this is, or None for whatever reason it is not valid.
+
+        One read and two digests for each well-formed pair, known or not, overlap or not, so that
+        an answer's time tells nothing; a pair that we cannot have issued is refused without either.
+        """
+        if not credentials.well_formed(client_key, client_secret):
+            return None
+        rows = self._by_client_key(client_key=client_key)
+        matching = [row for row in rows if self._vault.matches(client_secret, row.digest)]
+        for _ in range(len(rows), MOST_ALIVE):
+            self._vault.matches(client_secret, self._vault.dummy_digest)
+        if not matching:
+            return None
+        [row] = matching
+        life, now = _life(row), self._clock.now()
+        if rotation.lapsed(row.state, row.until, life, now):
+            over = life.state(now) is KeyState.EXPIRED
+            self._bury(Secret.key_id == row.id if over else Secret.id == row.secret_id, now)
+            return None
+        if not rotation.authenticates(row.state, row.until, life, now):
+            return None
+        return _verified(row, frozenset(row.scopes))
+
+    def by_token(self, text: str) -> VerifiedToken | None:
+        """Return what this token may do, or None for whatever reason it is not valid.
+
+        One read and one digest for each well-formed token, known or not.
+        """
+        public_part = credentials.public_part(text)
+        if public_part is None:
+            return None
+        row = next(iter(self._by_token(public_part=public_part)), None)
+        digest = self._vault.dummy_digest if row is None else row.digest
+        if not self._vault.matches(text, digest) or row is None:
+            return None
+        life, now = _life(row), self._clock.now()
+        if now >= row.token_expires_at or rotation.lapsed(row.state, row.until, life, now):
+            self._end_token(row.token_id, now)
+            return None
+        works = rotation.authenticates(row.state, row.until, life, now)
+        if row.revoked_at is not None or not works:
+            return None
+        key = _verified(row, frozenset(row.scopes) & frozenset(row.token_scopes))
+        return VerifiedToken(row.token_id, key, row.created_at, row.token_expires_at)
+
+    def _bury(self, which: ColumnElement[bool], now: datetime) -> None:
+        """Write down that a secret's time has passed, so that no clock ever says otherwise.
+
+        Whoever shows a dead one is refused in any case, so a database that cannot write is no harm.
+        """
+        with suppress(DBAPIError), self._db.session() as session, writing(session):
+            session.execute(
+                update(Secret)
+                .where(which, Secret.state != SecretState.DEAD)
+                .values(state=SecretState.DEAD, died_at=now)
+            )
+
+    def _end_token(self, token_id: int, now: datetime) -> None:
+        """Write down that a token's time has passed, for the same reason."""
+        with suppress(DBAPIError), self._db.session() as session, writing(session):
+            session.execute(
+                update(AccessToken)
+                .where(AccessToken.id == token_id, AccessToken.revoked_at.is_(None))
+                .values(revoked_at=now)
+            )
+
+
+def _life(row: Any) -> KeyLife:
+    return KeyLife(row.newest, row.expires_at, row.disabled_at, row.deleted_at)
+
+
+def _verified(row: Any, granted: frozenset[str]) -> VerifiedKey:
+    return VerifiedKey(
+        row.id,
+        row.organization_id,
+        row.organization_name,
+        row.name,
+        row.client_key,
+        granted,
+        row.generation,
+        row.secret_id,
+        row.rate_limit,
+        row.spikes_until,
+    )
