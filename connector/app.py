@@ -10,15 +10,18 @@ from connector.meetings.links import Links
 from connector.meetings.store import Meetings
 from keystore import pages as keystore_pages
 from keystore.accounts import Accounts
+from keystore.carrier import Carrier
 from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.mail import Mails
 from keystore.pages import NavItem
 from keystore.people import People
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.smtp import Smtp, Transport
 from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
@@ -48,6 +51,19 @@ class Parts:
             self.services.clock,
             allow_networks=settings.allow_networks,
             timeout=settings.delivery_timeout,
+        )
+
+    def carrier(self, transport: Transport | None = None) -> Carrier:
+        """Return a new carrier of mails, by SMTP when no other way is given."""
+        services, at = self.services, self.services.settings.smtp
+        if transport is None and at is not None:
+            transport = Smtp(at)
+        return Carrier(
+            services.db,
+            services.mail,
+            services.clock,
+            transport,
+            sender=services.settings.mail_from,
         )
 
 
@@ -81,6 +97,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
         people=People(accounts, clock),
+        mail=Mails(vault),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

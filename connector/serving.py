@@ -41,6 +41,11 @@ def write_uses(parts: Parts, stop: threading.Event) -> None:
     parts.services.uses.run_forever(parts.services.db, stop)
 
 
+def carry_mail(parts: Parts, stop: threading.Event) -> None:
+    """Send the mails that wait; without an SMTP server, only give up the old ones."""
+    parts.carrier().run_forever(stop)
+
+
 def serve(
     environ: Mapping[str, str],
     *,

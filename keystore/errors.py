@@ -119,6 +119,19 @@ class WrongCode(KeystoreError):
     detail = "That code is not right. Wait for your app's next one and try again."
 
 
+class BadMail(KeystoreError):
+    """A mail's address or subject cannot stand in its head."""
+
+
+class NotSent(KeystoreError):
+    """A mail was not taken by the server; what it said is the detail."""
+
+    def __init__(self, detail: str, *, for_good: bool = False, concerns_all: bool = False) -> None:
+        self.for_good = for_good  # another try would end the same way
+        self.concerns_all = concerns_all  # no other mail would go through at the moment
+        super().__init__(detail)
+
+
 class VaultError(KeystoreError):
     """A sealed value or a digest was made with a secret key that is not configured."""
 

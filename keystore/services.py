@@ -6,6 +6,7 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.keys import Keys
+from keystore.mail import Mails
 from keystore.people import People
 from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
@@ -34,3 +35,4 @@ class Services:
     throttle: Throttle
     second_factor: SecondFactor
     people: People
+    mail: Mails

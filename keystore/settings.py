@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from keystore import smtp
 from keystore.credentials import SecretValue
 from keystore.errors import SettingsError
+from keystore.smtp import SmtpServer
 
 Network = IPv4Network | IPv6Network
 
@@ -38,6 +40,8 @@ class Settings:
     base_url: str
     allow_networks: tuple[Network, ...]
     delivery_timeout: float
+    smtp: SmtpServer | None
+    mail_from: str
     log_level: str
 
     @classmethod
@@ -52,6 +56,10 @@ class Settings:
         for setting in TABLE:
             text = raw[setting.name]
             values[setting.field] = setting.parse(setting.default if text is None else text)
+        if values["smtp"] is not None and not values["mail_from"]:
+            raise SettingsError(
+                "KEYHOOK_MAIL_FROM: say which address mails come from, as KEYHOOK_SMTP_URL is set"
+            )
         data_dir: Path = values["data_dir"]
         _make_data_dir(data_dir)
         values["database_url"] = values["database_url"] or f"sqlite:///{data_dir / 'keyhook.db'}"
@@ -227,6 +235,23 @@ TABLE = (
         "`15`",
         "Seconds that one delivery attempt may take, from the name's look-up to the last byte.",
         _seconds,
+    ),
+    Setting(
+        "KEYHOOK_SMTP_URL",
+        "smtp",
+        "",
+        "empty: no mail is sent",
+        "The server that sends mails: `smtp+starttls://user:password@host:587`, `smtps://…`, or "
+        "`smtp://host` for a relay that wants no password.",
+        smtp.server,
+    ),
+    Setting(
+        "KEYHOOK_MAIL_FROM",
+        "mail_from",
+        "",
+        "empty",
+        "The address that mails come from, like `Keyhook <keyhook@example.com>`.",
+        smtp.sender,
     ),
     Setting(
         "KEYHOOK_LOG_LEVEL",

@@ -20,6 +20,7 @@ from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.keys import Issued, Keys
+from keystore.mail import Mails
 from keystore.models import Organization, Role, User
 from keystore.people import People
 from keystore.second_factor import SecondFactor
@@ -93,6 +94,8 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         base_url="http://127.0.0.1:8400",
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         delivery_timeout=5.0,
+        smtp=None,
+        mail_from="",
         log_level="warning",
     )
 
@@ -136,6 +139,7 @@ def services(
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
         people=People(accounts, clock),
+        mail=Mails(vault),
     )
 
 

@@ -65,7 +65,7 @@ def serve(host: str, port: int, workers: int, with_worker: bool) -> None:
         host=address,
         port=port,
         workers=workers,
-        background=[serving.deliver] if with_worker else [],
+        background=[serving.carry_mail, *([serving.deliver] if with_worker else [])],
     )
 
 

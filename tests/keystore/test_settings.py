@@ -62,6 +62,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         KEYHOOK_BASE_URL="https://keys.example.com/",
         KEYHOOK_ALLOW_NETWORKS="10.1.0.0/16, fd00::/8",
         KEYHOOK_DELIVERY_TIMEOUT="2.5",
+        KEYHOOK_SMTP_URL="smtps://keyhook:smtp-pw@mail.example.com",
+        KEYHOOK_MAIL_FROM="Keyhook <keyhook@example.com>",
         KEYHOOK_LOG_LEVEL="DEBUG",
     )
 
@@ -69,6 +71,9 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert settings.base_url == "https://keys.example.com"
     assert settings.allow_networks == (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
     assert (settings.delivery_timeout, settings.log_level) == (2.5, "debug")
+    assert settings.smtp is not None
+    assert (settings.smtp.host, settings.smtp.port) == ("mail.example.com", 465)
+    assert settings.mail_from == "Keyhook <keyhook@example.com>"
     assert "pw" not in repr(settings), "a password in the address is not shown"
     assert KEY not in repr(settings)
 
@@ -106,6 +111,15 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
         ("KEYHOOK_DELIVERY_TIMEOUT", "soon", "not a number"),
         ("KEYHOOK_DELIVERY_TIMEOUT", "0", "not between"),
         ("KEYHOOK_DELIVERY_TIMEOUT", "nan", "not between"),
+        ("KEYHOOK_SMTP_URL", "mail.example.com", "not the address of an SMTP server"),
+        ("KEYHOOK_SMTP_URL", "smtp://", "not the address of an SMTP server"),
+        ("KEYHOOK_SMTP_URL", "smtp://mail.example.com:0", "not the address of an SMTP server"),
+        ("KEYHOOK_SMTP_URL", "smtps://ada@mail.example.com", "a user and a password"),
+        ("KEYHOOK_SMTP_URL", "smtps://ada:%C3%A4@mail.example.com", "ASCII"),
+        ("KEYHOOK_SMTP_URL", "smtp://ada:pw@mail.example.com", "in the clear"),
+        ("KEYHOOK_MAIL_FROM", "nobody", "give one address"),
+        ("KEYHOOK_MAIL_FROM", "a@x.example, b@x.example", "give one address"),
+        ("KEYHOOK_MAIL_FROM", "a@x.example\nBcc: b@x.example", "give one address"),
         ("KEYHOOK_LOG_LEVEL", "loud", "not one of"),
         ("KEYHOOK_SECRET_KEYS_FILE", "/nowhere/at/all", "cannot read"),
     ],
@@ -118,6 +132,11 @@ def test_a_wrong_value_is_named_with_the_reason(
 
     assert refused.value.detail.startswith(name)
     assert "\n" not in refused.value.detail
+
+
+def test_a_server_for_mails_needs_an_address_that_they_come_from(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="KEYHOOK_MAIL_FROM: say which address"):
+        read(tmp_path, KEYHOOK_SMTP_URL="smtp://127.0.0.1:25")
 
 
 def test_a_value_and_a_file_for_it_is_one_too_many(tmp_path: Path) -> None:
