@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import click
+from flask import Flask
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
@@ -25,6 +26,9 @@ from keystore.settings import Settings
 
 #: Runs until the event is set; gets the parts of the process it lives in.
 Background = Callable[[Parts, threading.Event], None]
+
+#: Puts into the app of one server process what `create_app` has not.
+Addition = Callable[[Flask, Parts], None]
 
 BLOCKING_THREADS = 4  # per process; a thread waits while its request waits for the database
 STOP_SECONDS = 20.0
@@ -53,6 +57,7 @@ def serve(
     port: int,
     workers: int = 1,
     background: Sequence[Background] = (),
+    additions: Sequence[Addition] = (),
 ) -> None:
     """Serve until told to stop by SIGINT or SIGTERM. Each process reads its own settings."""
     server = Server(
@@ -67,7 +72,8 @@ def serve(
         respawn_failed_workers=True,
         workers_kill_timeout=int(STOP_SECONDS),
     )
-    server.serve(target_loader=partial(_load, dict(environ), tuple(background)), wrap_loader=False)
+    load = partial(_load, dict(environ), tuple(background), tuple(additions))
+    server.serve(target_loader=load, wrap_loader=False)
 
 
 def require_free(host: str, port: int) -> str:
@@ -89,7 +95,9 @@ def require_free(host: str, port: int) -> str:
     return str(address[0])
 
 
-def _load(environ: Mapping[str, str], background: Sequence[Background]) -> Any:
+def _load(
+    environ: Mapping[str, str], background: Sequence[Background], additions: Sequence[Addition]
+) -> Any:
     """Make the app of one server process and start its threads."""
     settings = Settings.from_env(environ)
     logs.configure(settings.log_level)
@@ -109,7 +117,10 @@ def _load(environ: Mapping[str, str], background: Sequence[Background]) -> Any:
 
     # A process that is killed before this only leaves leases that run out.
     atexit.register(end)
-    return create_app(parts)
+    app = create_app(parts)
+    for add in additions:
+        add(app, parts)
+    return app
 
 
 def _kept_alive(task: Background, parts: Parts, stop: threading.Event) -> None:

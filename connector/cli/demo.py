@@ -15,7 +15,7 @@ import requests
 from rich.console import Console
 
 from connector import demo as northwind
-from connector import serving
+from connector import demo_mails, serving
 from connector.cli import common
 from keystore.clock import SystemClock
 from keystore.settings import SECRET_KEYS_FILE
@@ -25,6 +25,7 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 START_SECONDS = 60
 LOCK_FILE = "demo.lock"
 FILES = ("keyhook.db", "keyhook.db-wal", "keyhook.db-shm", SECRET_KEYS_FILE)
+SENDER = "Keyhook <keyhook@northwind.example>"
 CATCHER = "http://127.0.0.1:9000/"
 
 
@@ -61,20 +62,23 @@ def demo(port: int, data: Path, live: float, reset: bool, as_json: bool) -> None
     parts.services.db.dispose()
     show = partial(_show_json if as_json else _show, base_url, credentials, live)
     threading.Thread(target=_when_up, args=(base_url, show), daemon=True).start()
-    background: list[serving.Background] = [serving.deliver]
+    background: list[serving.Background] = [serving.deliver, demo_mails.carry]
     if live:
         background.append(partial(northwind.live, every=live))
-    serving.serve(environ, host=HOST, port=port, background=background)
+    additions = [demo_mails.init_app]
+    serving.serve(environ, host=HOST, port=port, background=background, additions=additions)
 
 
 def _environment(environ: Mapping[str, str], data: Path, port: int) -> dict[str, str]:
-    """Return the settings of a demo: its own directory and file, and loopback is allowed."""
-    own = {"KEYHOOK_DATABASE_URL", "KEYHOOK_DATABASE_URL_FILE", "KEYHOOK_DATA_DIR_FILE"}
+    """Return the settings of a demo: its own directory, file and mails; loopback is allowed."""
+    names = ("DATABASE_URL", "DATA_DIR", "SMTP_URL", "MAIL_FROM")
+    own = {f"KEYHOOK_{name}{suffix}" for name in names for suffix in ("", "_FILE")}
     networks = [LOOPBACK, environ.get("KEYHOOK_ALLOW_NETWORKS", "")]
     return {name: text for name, text in environ.items() if name not in own} | {
         "KEYHOOK_DATA_DIR": str(data),
         "KEYHOOK_BASE_URL": f"http://{HOST}:{port}",
         "KEYHOOK_ALLOW_NETWORKS": " ".join(networks),
+        "KEYHOOK_MAIL_FROM": SENDER,
     }
 
 

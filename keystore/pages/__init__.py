@@ -12,14 +12,16 @@ from keystore.pages import (
     front,
     headers,
     life,
+    mailing,
     navigation,
     people,
     second_factor,
     words,
 )
+from keystore.pages.mailing import EXTENSION as MAILS_PAGE
 from keystore.pages.navigation import NavItem
 
-__all__ = ["NavItem", "csrf", "init_app"]
+__all__ = ["MAILS_PAGE", "NavItem", "csrf", "init_app"]
 
 #: For the floors above: `csrf.exempt(blueprint)` for what is not called by a browser's form.
 csrf = CSRFProtect()
@@ -49,6 +51,7 @@ def init_app(app: Flask) -> None:
         app.static_url_path = ""  # Bootstrap-Flask appends it to its own: /bootstrap/...
     Bootstrap5(app)
     navigation.init_app(app)
+    mailing.init_app(app)
     words.init_app(app)
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
