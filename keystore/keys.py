@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID, uuid4
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from keystore import audit, credentials, rotation, scopes
+from keystore import audit, credentials, generations, rotation, scopes
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
@@ -20,14 +20,14 @@ from keystore.db import writing
 from keystore.errors import (
     AlreadyDone,
     BadName,
-    GenerationConflict,
     KeyExpired,
     KeyNotFound,
     NameMismatch,
     NameTaken,
 )
+from keystore.generations import ALIVE, Generations, changed_one
 from keystore.models import NAME_LENGTH, Key, Secret
-from keystore.rotation import KeyLife, KeyState, SecretState
+from keystore.rotation import KeyState, SecretState
 from keystore.vault import Vault
 
 
@@ -44,8 +44,6 @@ Dependents = Callable[[Session, Key], Sequence[Dependent]]
 
 #: Called in the transaction that deletes a key, so that what depends on it ends with it.
 OnDelete = Callable[[Session, Key, Actor], None]
-
-_ALIVE = (SecretState.CURRENT, SecretState.RETIRING)
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ class Keys:
         self._vault = vault
         self._clock = rising(clock)
         self._random = random or SystemRandom()
+        self._generations = Generations(vault, self._random)
         self._on_delete = on_delete
         self.dependents = dependents
 
@@ -108,7 +107,7 @@ class Keys:
             _refuse_taken(session, key.organization_id, key.name)
             session.add(key)
             session.flush()
-            client_secret = self._add_secret(session, key, generation=1, now=now)
+            client_secret = self._generations.add(session, key, now)
             after = {"name": key.name, "scopes": key.scopes}
             self._record(session, actor, "key.created", key, after=after)
         return Issued(key, client_secret)
@@ -148,41 +147,35 @@ class Keys:
 
         `generation` is the one the caller has seen. The former secret works for the length of the
         overlap, though never past the key's expiry; without one it dies in the same moment. One
-        that is still retiring from an earlier time dies at once in any case.
+        that is still retiring from an earlier time dies at once, unless the former secret is one
+        that nobody has seen: then that one dies, and with an overlap the retiring one lives on.
 
         Raises GenerationConflict when another was faster, BadOverlap, KeyNotFound, KeyExpired,
         KeyDisabled.
         """
         now = self._clock.now()
         with writing(session):
-            key = _usable(session, key_id, organization_id)
-            successor = rotation.regenerate(_life(key), seen=generation, overlap=overlap, now=now)
-            # The guard decides between two at once: the second finds the number changed.
-            if not _changed_one(
-                session,
-                update(Key)
-                .where(Key.id == key_id, Key.generation == generation, Key.deleted_at.is_(None))
-                .values(generation=successor.generation, secret_created_at=now),
-            ):
-                raise GenerationConflict
+            key = _held(session, key_id, organization_id)
+            current = generations.current(session, key_id)
+            if current is None:
+                raise KeyExpired
+            successor = rotation.regenerate(
+                generations.life(key),
+                seen=generation,
+                overlap=overlap,
+                now=now,
+                unseen=not current.seen,
+            )
+            client_secret = self._generations.succeed(session, key, successor, now)
             until = successor.former_until
-            _kill_secrets(session, key_id, now, *([SecretState.RETIRING] if until else _ALIVE))
-            if until is not None:
-                session.execute(
-                    update(Secret)
-                    .where(Secret.key_id == key_id, Secret.state == SecretState.CURRENT)
-                    .values(state=SecretState.RETIRING, until=until)
-                )
-            client_secret = self._add_secret(session, key, generation=successor.generation, now=now)
-            session.refresh(key)
-            generations = {
+            numbers = {
                 "before": {"generation": generation},
                 "after": {
                     "generation": successor.generation,
                     "former_until": until and until.isoformat(),
                 },
             }
-            self._record(session, actor, "key.regenerated", key, **generations)
+            self._record(session, actor, "key.regenerated", key, **numbers)
         return Issued(key, client_secret)
 
     @audit.refusals("key.overlap_finished")
@@ -198,7 +191,7 @@ class Keys:
                 Secret.key_id == key_id, Secret.state == SecretState.RETIRING
             )
             until = session.scalars(retiring).one_or_none()
-            _kill_secrets(session, key_id, now, SecretState.RETIRING)
+            generations.kill(session, key_id, now, SecretState.RETIRING)
             if until is not None and until > now:
                 self._record(session, actor, "key.overlap_finished", key)
         return key
@@ -220,7 +213,7 @@ class Keys:
         now = self._clock.now()
         with writing(session):
             key = _usable(session, key_id, organization_id)
-            rotation.check_expiry(_life(key), expires_at, now)
+            rotation.check_expiry(generations.life(key), expires_at, now)
             if key.expires_at == expires_at:
                 return key
             before, key.expires_at = key.expires_at, expires_at
@@ -282,14 +275,14 @@ class Keys:
             key = _held(session, key_id, organization_id)
             if confirm_name is not None and _normal(confirm_name) != key.name:
                 raise NameMismatch
-            if not _changed_one(
+            if not changed_one(
                 session,
                 update(Key)
                 .where(Key.id == key_id, Key.deleted_at.is_(None))
                 .values(deleted_at=now),
             ):
                 raise KeyNotFound
-            _kill_secrets(session, key_id, now, *_ALIVE)
+            generations.kill(session, key_id, now, *ALIVE)
             for callback in self._on_delete:
                 callback(session, key, actor)
             self._record(session, actor, "key.deleted", key, before={"name": key.name})
@@ -310,17 +303,17 @@ class Keys:
         """Return the secrets of a key that work, the newest first. Raises KeyNotFound."""
         now = self._clock.now()
         with session.begin():
-            life = _life(_live(session, key_id, organization_id))
+            life = generations.life(_live(session, key_id, organization_id))
             found = session.scalars(
                 select(Secret)
-                .where(Secret.key_id == key_id, Secret.state.in_(_ALIVE))
+                .where(Secret.key_id == key_id, Secret.state.in_(ALIVE))
                 .order_by(Secret.generation.desc())
             )
             return [one for one in found if not rotation.lapsed(one.state, one.until, life, now)]
 
     def state(self, key: Key) -> KeyState:
         """Say what a key is at this moment."""
-        return _life(key).state(self._clock.now())
+        return generations.life(key).state(self._clock.now())
 
     def get(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Key:
         """Return one live key. Raises KeyNotFound, also for another organization's key."""
@@ -345,28 +338,12 @@ class Keys:
         now = self._clock.now()
         with writing(session):
             key = _usable(session, key_id, organization_id)
-            if _life(key).state(now) is KeyState.EXPIRED:
+            if generations.life(key).state(now) is KeyState.EXPIRED:
                 raise KeyExpired
             if disabled != (key.disabled_at is not None):
                 key.disabled_at = now if disabled else None
                 self._record(session, actor, "key.disabled" if disabled else "key.enabled", key)
         return key
-
-    def _add_secret(
-        self, session: Session, key: Key, *, generation: int, now: datetime
-    ) -> SecretValue:
-        client_secret = credentials.generate_client_secret(key.client_key, self._random)
-        session.add(
-            Secret(
-                key_id=key.id,
-                generation=generation,
-                digest=client_secret.map(self._vault.digest),
-                state=SecretState.CURRENT,
-                created_at=now,
-            )
-        )
-        session.flush()
-        return client_secret
 
     def _record(
         self, session: Session, actor: Actor, action: str, key: Key, **detail: object
@@ -426,33 +403,15 @@ def _refuse_taken(session: Session, organization_id: UUID, name: str) -> None:
         raise NameTaken
 
 
-def _life(key: Key) -> KeyLife:
-    return KeyLife(key.generation, key.expires_at, key.disabled_at, key.deleted_at)
-
-
-def _kill_secrets(session: Session, key_id: UUID, now: datetime, *states: SecretState) -> None:
-    session.execute(
-        update(Secret)
-        .where(Secret.key_id == key_id, Secret.state.in_(states))
-        .values(state=SecretState.DEAD, died_at=now)
-    )
-
-
 def _usable(session: Session, key_id: UUID, organization_id: UUID) -> Key:
     """Return a key that still has a current secret; one without has expired before somebody's eyes.
 
     So an expired key stays expired, also for a process that starts after a clock was set back.
     """
     key = _held(session, key_id, organization_id)
-    current = select(Secret.id).where(Secret.key_id == key_id, Secret.state == SecretState.CURRENT)
-    if session.scalars(current).first() is None:
+    if generations.current(session, key_id) is None:
         raise KeyExpired
     return key
-
-
-def _changed_one(session: Session, statement: Update) -> bool:
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    return int(result.rowcount) == 1  # type: ignore[attr-defined]
 
 
 class _as_our_errors:  # noqa: N801 - reads as a verb at its one kind of use

@@ -137,6 +137,8 @@ class Secret(Base):
     digest: Mapped[str] = mapped_column(String(120), unique=True)
     state: Mapped[SecretState] = mapped_column(stored_as_text(SecretState))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Whether it was shown to somebody; a successor to a leaked secret is made without a witness.
+    seen: Mapped[bool]
     #: While retiring: works strictly before this moment.
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     died_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

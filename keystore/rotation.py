@@ -26,6 +26,7 @@ from keystore.errors import (
 NO_OVERLAP = timedelta(0)  # for a secret that somebody else has seen
 DEFAULT_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=7)
+LEAK_OVERLAP = timedelta(hours=24)
 
 
 class SecretState(StrEnum):
@@ -34,6 +35,22 @@ class SecretState(StrEnum):
     CURRENT = "current"  # authenticates
     RETIRING = "retiring"  # still authenticates, until its moment
     DEAD = "dead"  # never authenticates again, whatever happens later
+
+
+class LeakPolicy(StrEnum):
+    """What an organization wants done when one of its secrets was found in the open."""
+
+    NOTIFY = "notify"  # tell the admins
+    RETIRE = "retire"  # and let the secret end in a day
+    KILL = "kill"  # and end it now
+
+
+class LeakAction(StrEnum):
+    """What was done about a leaked secret."""
+
+    NONE = "none"
+    RETIRED = "retired"
+    KILLED = "killed"
 
 
 class KeyState(StrEnum):
@@ -69,23 +86,64 @@ class Successor:
 
     generation: int
     former_until: datetime | None  # None: it is dead at once
+    spares_retiring: bool = False  # the one before that goes on retiring
 
 
-def regenerate(key: KeyLife, *, seen: int, overlap: timedelta, now: datetime) -> Successor:
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What follows from a leak."""
+
+    action: LeakAction
+    until: datetime | None = None  # when retired: the secret works until then
+    successor: Successor | None = None  # when it was the current one
+
+
+def regenerate(
+    key: KeyLife, *, seen: int, overlap: timedelta, now: datetime, unseen: bool = False
+) -> Successor:
     """Decide what follows the current secret.
 
-    The former secret never outlives the key's own expiry. Raises KeyNotFound, KeyExpired,
-    KeyDisabled (what is dead or asleep is not revived), GenerationConflict, BadOverlap.
+    The former secret never outlives the key's own expiry. One that was made because its predecessor
+    had leaked is `unseen`: nobody holds it, so an overlap is not for it but for that predecessor,
+    which may still be in use and goes on retiring. Raises KeyNotFound, KeyExpired, KeyDisabled
+    (what is dead or asleep is not revived), GenerationConflict, BadOverlap.
     """
     require(key, KeyState.ACTIVE, now)
     if not NO_OVERLAP <= overlap <= LONGEST_OVERLAP:
         raise BadOverlap
     if seen != key.generation:
         raise GenerationConflict
-    until = now + overlap
-    if key.expires_at is not None:
-        until = min(until, key.expires_at)
+    if unseen:
+        return Successor(key.generation + 1, None, spares_retiring=overlap > NO_OVERLAP)
+    until = _within(key, now + overlap)
     return Successor(key.generation + 1, until if until > now else None)
+
+
+def leaked(
+    policy: LeakPolicy, state: SecretState, until: datetime | None, key: KeyLife, now: datetime
+) -> Consequence:
+    """Decide what follows when a secret was found where everybody can read it.
+
+    Nothing for one that does not work: it is dead, or its key is, or its key is asleep and must not
+    change in its sleep. A current secret gets a successor, as a key always has one, and nobody is
+    shown it. A retiring one keeps its end, if that is near enough.
+    """
+    nothing = Consequence(LeakAction.NONE)
+    if policy is LeakPolicy.NOTIFY or not authenticates(state, until, key, now):
+        return nothing
+    end = now if policy is LeakPolicy.KILL else _within(key, now + LEAK_OVERLAP)
+    action = LeakAction.RETIRED if end > now else LeakAction.KILLED
+    if state is SecretState.CURRENT:
+        former_until = end if action is LeakAction.RETIRED else None
+        return Consequence(action, former_until, Successor(key.generation + 1, former_until))
+    if until is not None and until <= end:
+        return nothing
+    return Consequence(action, end if action is LeakAction.RETIRED else None)
+
+
+def _within(key: KeyLife, until: datetime) -> datetime:
+    """Return this moment, or the key's expiry if that is earlier."""
+    return until if key.expires_at is None else min(until, key.expires_at)
 
 
 def require(key: KeyLife, state: KeyState, now: datetime) -> None:

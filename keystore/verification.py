@@ -69,9 +69,10 @@ _BY_CLIENT_KEY = (
     .join(Organization, Organization.id == Key.organization_id)
     .join(
         Secret,
-        # The current secret and the one before it: the index leads past all that are long dead.
+        # The current secret and the two before it, as one that nobody saw may have died between it
+        # and the retiring one; the index leads past all that are long dead.
         (Secret.key_id == Key.id)
-        & (Secret.generation >= Key.generation - literal_column("1"))
+        & (Secret.generation >= Key.generation - literal_column("2"))
         & (Secret.state != literal_column(f"'{SecretState.DEAD}'")),
     )
     .where(Key.client_key == bindparam("client_key"))

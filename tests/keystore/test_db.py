@@ -84,6 +84,7 @@ def test_foreign_keys_count(database: Database) -> None:
         digest="x",
         state=SecretState.CURRENT,
         created_at=SUMMER_EVENING,
+        seen=True,
     )
     with database.session() as session:
         session.add(orphan)

@@ -15,7 +15,7 @@ from keystore.errors import (
     KeyExpired,
     KeyNotFound,
 )
-from keystore.rotation import KeyLife, KeyState, SecretState
+from keystore.rotation import Consequence, KeyLife, KeyState, LeakAction, LeakPolicy, SecretState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -121,3 +121,69 @@ def test_an_expiry_lies_ahead_and_an_expired_key_gets_no_other() -> None:
         rotation.check_expiry(key(expires_at=NOON), NOON + DAY, NOON)
     with pytest.raises(KeyNotFound):
         rotation.check_expiry(key(deleted_at=NOON), None, NOON)
+
+
+def test_r7_replacing_what_nobody_saw_spares_the_retiring_one_unless_it_is_compromised() -> None:
+    planned = rotation.regenerate(key(2), seen=2, overlap=DAY, now=NOON, unseen=True)
+    compromised = rotation.regenerate(
+        key(2), seen=2, overlap=rotation.NO_OVERLAP, now=NOON, unseen=True
+    )
+
+    assert planned == rotation.Successor(3, None, spares_retiring=True)
+    assert compromised == rotation.Successor(3, None)
+    assert not rotation.regenerate(key(2), seen=2, overlap=DAY, now=NOON).spares_retiring
+
+
+NOTHING = Consequence(LeakAction.NONE)
+CURRENT, RETIRING, DEAD = SecretState
+NOTIFY, RETIRE, KILL = LeakPolicy
+TOMORROW, SOON = NOON + DAY, NOON + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "until", "expected"),
+    [
+        (NOTIFY, CURRENT, None, NOTHING),
+        (NOTIFY, RETIRING, TOMORROW, NOTHING),
+        (
+            RETIRE,
+            CURRENT,
+            None,
+            Consequence(LeakAction.RETIRED, TOMORROW, rotation.Successor(6, TOMORROW)),
+        ),
+        (KILL, CURRENT, None, Consequence(LeakAction.KILLED, None, rotation.Successor(6, None))),
+        (RETIRE, RETIRING, SOON, NOTHING),
+        (RETIRE, RETIRING, TOMORROW, NOTHING),
+        (RETIRE, RETIRING, TOMORROW + TICK, Consequence(LeakAction.RETIRED, TOMORROW)),
+        (KILL, RETIRING, SOON, Consequence(LeakAction.KILLED)),
+        (KILL, RETIRING, NOON, NOTHING),
+        (KILL, DEAD, None, NOTHING),
+        (RETIRE, DEAD, None, NOTHING),
+    ],
+)
+def test_what_a_leak_leads_to(
+    policy: LeakPolicy, state: SecretState, until: datetime | None, expected: Consequence
+) -> None:
+    assert rotation.leaked(policy, state, until, key(5), NOON) == expected
+
+
+@pytest.mark.parametrize(
+    "life", [key(deleted_at=NOON), key(expires_at=NOON), key(disabled_at=NOON)]
+)
+def test_r5_a_leak_changes_nothing_of_what_is_dead_or_asleep(life: KeyLife) -> None:
+    for policy in LeakPolicy:
+        assert rotation.leaked(policy, SecretState.CURRENT, None, life, NOON) == NOTHING
+
+
+@given(st.sampled_from(LeakPolicy), st.sampled_from([CURRENT, RETIRING]), moments, moments)
+def test_r4_a_leak_lengthens_no_life(
+    policy: LeakPolicy, state: SecretState, until: datetime, expires_at: datetime
+) -> None:
+    end = until if state is RETIRING else None
+    found = rotation.leaked(policy, state, end, key(expires_at=expires_at), NOON)
+
+    if found.until is not None:
+        assert found.action is LeakAction.RETIRED
+        assert NOON < found.until <= min(expires_at, NOON + rotation.LEAK_OVERLAP)
+        assert end is None or found.until < end
+    assert (found.successor is not None) == (state is CURRENT and found.action != LeakAction.NONE)
