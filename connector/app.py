@@ -13,6 +13,7 @@ from keystore.accounts import Accounts
 from keystore.carrier import Carrier
 from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
+from keystore.grants import Grants
 from keystore.keys import Keys
 from keystore.mail import Mails
 from keystore.pages import NavItem
@@ -91,6 +92,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             on_delete=[subscriptions.end_for_key],
             dependents=subscriptions.of_key,
         ),
+        grants=Grants(clock),
         uses=Uses(clock),
         tokens=Tokens(vault, clock),
         sessions=Sessions(clock),

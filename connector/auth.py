@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 from flask import g, request
 
 from connector.problems import Forbidden, Unauthorized
-from keystore import access, audit
+from keystore import access, audit, networks
 from keystore.access import Access
 from keystore.audit import Actor
 from keystore.verification import VerifiedKey
@@ -153,20 +153,23 @@ def _authenticate(header: str | None) -> VerifiedKey:
 
 def by_secret(client_key: str, client_secret: str) -> VerifiedKey | None:
     """Return whose pair this is, or None for whatever reason it is not valid."""
-    return _noted(access.services().verification.by_secret(client_key, client_secret))
+    return _admitted(access.services().verification.by_secret(client_key, client_secret))
 
 
 def _by_token(text: str) -> VerifiedKey | None:
     token = access.services().verification.by_token(text)
-    return _noted(None if token is None else token.key)
+    return _admitted(None if token is None else token.key)
 
 
-def _noted(verified: VerifiedKey | None) -> VerifiedKey | None:
-    """Remember when and from where a key was used."""
-    if verified is not None:
-        access.services().uses.note(
-            verified, address=request.remote_addr, agent=request.headers.get("User-Agent")
-        )
+def _admitted(verified: VerifiedKey | None) -> VerifiedKey | None:
+    """Let a key in from its networks only, and remember when and from where it was used."""
+    if verified is None:
+        return None
+    address = request.remote_addr
+    if verified.networks and not networks.allow(verified.networks, address):
+        # The secret was right, so the reason may be told to whoever sent it.
+        raise Forbidden(f"This key may not be used from {address}; ask an admin to allow it.")
+    access.services().uses.note(verified, address=address, agent=request.headers.get("User-Agent"))
     return verified
 
 

@@ -85,6 +85,10 @@ class BadScopes(KeystoreError):
     """A scope that we do not know was asked for."""
 
 
+class BadNetworks(KeystoreError):
+    """A network is none, or there are too many."""
+
+
 class AccountError(KeystoreError):
     """An organization or a person cannot be added as asked."""
 

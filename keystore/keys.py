@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from keystore import audit, credentials, generations, rotation, scopes
+from keystore import audit, credentials, generations, held, rotation, scopes
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
@@ -28,6 +28,7 @@ from keystore.errors import (
 from keystore.generations import ALIVE, Generations, changed_one
 from keystore.models import NAME_LENGTH, Key, Secret
 from keystore.rotation import KeyState, SecretState
+from keystore.scopes import DataScope
 from keystore.vault import Vault
 
 
@@ -81,12 +82,15 @@ class Keys:
         name: str,
         actor: Actor,
         granted: frozenset[str] = scopes.DEFAULT,
+        data: DataScope = DataScope.ORG_FULL,
+        owner_id: UUID | None = None,
         created_by: UUID | None = None,
         key_id: UUID | None = None,
     ) -> Issued:
         """Add a key and return it with its secret.
 
         A form passes the key_id it was rendered with, so that sending it twice makes one key.
+        owner_id: whose meetings it sees; for the two personal data scopes, and for these alone.
         Raises BadName, NameTaken, BadScopes, AlreadyDone.
         """
         now = self._clock.now()
@@ -96,6 +100,8 @@ class Keys:
             client_key=credentials.generate_client_key(self._random),
             name=clean_name(name),
             scopes=sorted(scopes.parse(granted)),
+            data_scope=data,
+            owner_id=owner_id,
             generation=1,
             created_at=now,
             created_by=created_by,
@@ -105,11 +111,12 @@ class Keys:
             if session.get(Key, key.id) is not None:
                 raise AlreadyDone
             _refuse_taken(session, key.organization_id, key.name)
+            held.check_owner(session, key)
             session.add(key)
             session.flush()
             client_secret = self._generations.add(session, key, now)
-            after = {"name": key.name, "scopes": key.scopes}
-            self._record(session, actor, "key.created", key, after=after)
+            after = {"name": key.name, **held.grant(key)}
+            held.record(session, now, actor, "key.created", key, after=after)
         return Issued(key, client_secret)
 
     @audit.refusals("key.renamed")
@@ -122,14 +129,14 @@ class Keys:
         """
         name = clean_name(name)
         with _as_our_errors(), writing(session):
-            key = _held(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id)
             if key.name == name:
                 return key
             _refuse_taken(session, organization_id, name)
             before, key.name = key.name, name
             session.flush()
             names = {"before": {"name": before}, "after": {"name": name}}
-            self._record(session, actor, "key.renamed", key, **names)
+            held.record(session, self._clock.now(), actor, "key.renamed", key, **names)
         return key
 
     @audit.refusals("key.regenerated")
@@ -155,7 +162,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _held(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id)
             current = generations.current(session, key_id)
             if current is None:
                 raise KeyExpired
@@ -175,7 +182,7 @@ class Keys:
                     "former_until": until and until.isoformat(),
                 },
             }
-            self._record(session, actor, "key.regenerated", key, **numbers)
+            held.record(session, now, actor, "key.regenerated", key, **numbers)
         return Issued(key, client_secret)
 
     @audit.refusals("key.overlap_finished")
@@ -186,14 +193,14 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _held(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id)
             retiring = select(Secret.until).where(
                 Secret.key_id == key_id, Secret.state == SecretState.RETIRING
             )
             until = session.scalars(retiring).one_or_none()
             generations.kill(session, key_id, now, SecretState.RETIRING)
             if until is not None and until > now:
-                self._record(session, actor, "key.overlap_finished", key)
+                held.record(session, now, actor, "key.overlap_finished", key)
         return key
 
     @audit.refusals("key.expiry_changed")
@@ -212,7 +219,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _usable(session, key_id, organization_id)
+            key = held.usable(session, key_id, organization_id)
             rotation.check_expiry(generations.life(key), expires_at, now)
             if key.expires_at == expires_at:
                 return key
@@ -228,8 +235,9 @@ class Keys:
                     )
                     .values(until=expires_at)
                 )
-            self._record(
+            held.record(
                 session,
+                now,
                 actor,
                 "key.expiry_changed",
                 key,
@@ -272,7 +280,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = _held(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id)
             if confirm_name is not None and _normal(confirm_name) != key.name:
                 raise NameMismatch
             if not changed_one(
@@ -285,7 +293,7 @@ class Keys:
             generations.kill(session, key_id, now, *ALIVE)
             for callback in self._on_delete:
                 callback(session, key, actor)
-            self._record(session, actor, "key.deleted", key, before={"name": key.name})
+            held.record(session, now, actor, "key.deleted", key, before={"name": key.name})
 
     def list(
         self, session: Session, organization_id: UUID, *, deleted: bool = False
@@ -303,7 +311,7 @@ class Keys:
         """Return the secrets of a key that work, the newest first. Raises KeyNotFound."""
         now = self._clock.now()
         with session.begin():
-            life = generations.life(_live(session, key_id, organization_id))
+            life = generations.life(held.live(session, key_id, organization_id))
             found = session.scalars(
                 select(Secret)
                 .where(Secret.key_id == key_id, Secret.state.in_(ALIVE))
@@ -318,7 +326,7 @@ class Keys:
     def get(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Key:
         """Return one live key. Raises KeyNotFound, also for another organization's key."""
         with session.begin():
-            return _live(session, key_id, organization_id)
+            return held.live(session, key_id, organization_id)
 
     def all_checkable(self, connection: Connection) -> bool:
         """Tell whether every current secret was digested with a secret key that we have."""
@@ -337,27 +345,13 @@ class Keys:
     ) -> Key:
         now = self._clock.now()
         with writing(session):
-            key = _usable(session, key_id, organization_id)
+            key = held.usable(session, key_id, organization_id)
             if generations.life(key).state(now) is KeyState.EXPIRED:
                 raise KeyExpired
             if disabled != (key.disabled_at is not None):
                 key.disabled_at = now if disabled else None
-                self._record(session, actor, "key.disabled" if disabled else "key.enabled", key)
+                held.record(session, now, actor, "key.disabled" if disabled else "key.enabled", key)
         return key
-
-    def _record(
-        self, session: Session, actor: Actor, action: str, key: Key, **detail: object
-    ) -> None:
-        audit.record(
-            session,
-            self._clock.now(),
-            actor,
-            action,
-            organization_id=key.organization_id,
-            subject_type="key",
-            subject_id=key.id,
-            **detail,
-        )
 
 
 def clean_name(name: str) -> str:
@@ -374,44 +368,12 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def _live(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    """Return a key for reading."""
-    return _found(session.get(Key, key_id, populate_existing=True), organization_id)
-
-
-def _held(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    """Return a key to change; until the end of the transaction nobody else changes it.
-
-    SQLite knows no row locks and needs none: there a writer is alone.
-    """
-    held = {"key_share": True}
-    key = session.get(Key, key_id, populate_existing=True, with_for_update=held)
-    return _found(key, organization_id)
-
-
-def _found(key: Key | None, organization_id: UUID) -> Key:
-    if key is None or key.organization_id != organization_id or key.deleted_at is not None:
-        raise KeyNotFound
-    return key
-
-
 def _refuse_taken(session: Session, organization_id: UUID, name: str) -> None:
     taken = select(Key.id).where(
         Key.organization_id == organization_id, Key.name == name, Key.deleted_at.is_(None)
     )
     if session.scalars(taken).first() is not None:
         raise NameTaken
-
-
-def _usable(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    """Return a key that still has a current secret; one without has expired before somebody's eyes.
-
-    So an expired key stays expired, also for a process that starts after a clock was set back.
-    """
-    key = _held(session, key_id, organization_id)
-    if generations.current(session, key_id) is None:
-        raise KeyExpired
-    return key
 
 
 class _as_our_errors:  # noqa: N801 - reads as a verb at its one kind of use

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
 from keystore.rotation import SecretState
+from keystore.scopes import DataScope
 
 NAME_LENGTH = 80
 AGENT_LENGTH = 200
@@ -58,6 +59,8 @@ class Organization(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Requests a minute of each key that has no limit of its own; NULL: the installation's.
     rate_limit: Mapped[int | None]
+    #: Whether members may make personal keys of their own.
+    members_make_keys: Mapped[bool] = mapped_column(default=False)
 
 
 class User(Base):
@@ -95,6 +98,11 @@ class Key(Base):
     client_key: Mapped[str] = mapped_column(String(40), unique=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     scopes: Mapped[list[str]] = mapped_column(JSON)
+    data_scope: Mapped[DataScope] = mapped_column(stored_as_text(DataScope))
+    #: The person whose meetings a personal key sees; nobody for all other keys.
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    #: Where it may be used from (CIDR); NULL: anywhere.
+    networks: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     generation: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
+from keystore.grants import Grants
 from keystore.keys import Keys
 from keystore.mail import Mails
 from keystore.people import People
@@ -29,6 +30,7 @@ class Services:
     accounts: Accounts
     verification: Verification
     keys: Keys
+    grants: Grants
     tokens: Tokens
     uses: Uses
     sessions: Sessions

@@ -4,19 +4,22 @@ What is read here is read anew for each request, so that a change made by any pr
 the next request on. Nothing is remembered but the highest time seen.
 """
 
+import json
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.exc import DBAPIError
 
-from keystore import credentials, rotation
+from keystore import credentials, rotation, scopes
 from keystore.clock import Clock, rising
 from keystore.db import Database, writing
-from keystore.models import AccessToken, Key, Organization, Secret
+from keystore.models import AccessToken, Key, Organization, Role, Secret, User
 from keystore.rotation import KeyLife, KeyState, SecretState
+from keystore.scopes import Owner, Rights
 from keystore.vault import Vault
 
 MOST_ALIVE = 2  # secrets of one key: the current one and one that is retiring
@@ -30,11 +33,17 @@ class VerifiedKey(NamedTuple):
     organization_name: str
     name: str
     client_key: str
-    scopes: frozenset[str]
+    rights: Rights
+    networks: tuple[str, ...]  # where it may be used from; none: anywhere
     generation: int  # of the secret that was shown
     secret_id: int
     rate_limit: int | None  # requests a minute; None: the installation's
     spikes_until: datetime | None  # no spike is planned from then on
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What it may do."""
+        return self.rights.operations
 
 
 class VerifiedToken(NamedTuple):
@@ -52,7 +61,12 @@ _KEY = (
     Organization.name.label("organization_name"),
     Key.name,
     Key.client_key,
-    Key.scopes,
+    cast(Key.scopes, Text).label("scopes"),
+    Key.data_scope,
+    cast(Key.networks, Text).label("networks"),
+    User.email,
+    User.role,
+    User.is_active,
     Key.generation.label("newest"),
     Key.expires_at,
     Key.disabled_at,
@@ -67,6 +81,7 @@ _KEY = (
 _BY_CLIENT_KEY = (
     select(*_KEY, Secret.digest)
     .join(Organization, Organization.id == Key.organization_id)
+    .outerjoin(User, User.id == Key.owner_id)
     .join(
         Secret,
         # The current secret and the two before it, as one that nobody saw may have died between it
@@ -82,7 +97,7 @@ _BY_TOKEN = (
         *_KEY,
         AccessToken.id.label("token_id"),
         AccessToken.digest,
-        AccessToken.scopes.label("token_scopes"),
+        cast(AccessToken.scopes, Text).label("token_scopes"),
         AccessToken.created_at,
         AccessToken.expires_at.label("token_expires_at"),
         AccessToken.revoked_at,
@@ -91,6 +106,7 @@ _BY_TOKEN = (
     .join(Secret, Secret.id == AccessToken.secret_id)
     .join(Key, Key.id == Secret.key_id)
     .join(Organization, Organization.id == Key.organization_id)
+    .outerjoin(User, User.id == Key.owner_id)
     .where(AccessToken.public_part == bindparam("public_part"))
 )
 
@@ -127,7 +143,8 @@ class Verification:
             return None
         if not rotation.authenticates(row.state, row.until, life, now):
             return None
-        return _verified(row, frozenset(row.scopes))
+        granted = _rights(row)
+        return None if granted is None else _verified(row, granted)
 
     def by_token(self, text: str) -> VerifiedToken | None:
         """Return what this token may do, or None for whatever reason it is not valid.
@@ -146,9 +163,10 @@ class Verification:
             self._end_token(row.token_id, now)
             return None
         works = rotation.authenticates(row.state, row.until, life, now)
-        if row.revoked_at is not None or not works:
+        granted = _rights(row)
+        if row.revoked_at is not None or not works or granted is None:
             return None
-        key = _verified(row, frozenset(row.scopes) & frozenset(row.token_scopes))
+        key = _verified(row, granted.only(frozenset(_texts(row.token_scopes))))
         return VerifiedToken(row.token_id, key, row.created_at, row.token_expires_at)
 
     def _bury(self, which: ColumnElement[bool], now: datetime) -> None:
@@ -177,7 +195,19 @@ def _life(row: Any) -> KeyLife:
     return KeyLife(row.newest, row.expires_at, row.disabled_at, row.deleted_at)
 
 
-def _verified(row: Any, granted: frozenset[str]) -> VerifiedKey:
+def _rights(row: Any) -> Rights | None:
+    is_admin = row.role is Role.ADMIN
+    owner = None if row.email is None else Owner(row.email, is_admin, row.is_active)
+    return scopes.rights(frozenset(_texts(row.scopes)), row.data_scope, owner)
+
+
+@lru_cache(maxsize=4096)
+def _texts(column: str | None) -> tuple[str, ...]:
+    """Read a list from its JSON; keys have few different ones, and each request brings one."""
+    return tuple(json.loads(column or "[]"))
+
+
+def _verified(row: Any, granted: Rights) -> VerifiedKey:
     return VerifiedKey(
         row.id,
         row.organization_id,
@@ -185,6 +215,7 @@ def _verified(row: Any, granted: frozenset[str]) -> VerifiedKey:
         row.name,
         row.client_key,
         granted,
+        _texts(row.networks),
         row.generation,
         row.secret_id,
         row.rate_limit,

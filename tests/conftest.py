@@ -19,6 +19,7 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
+from keystore.grants import Grants
 from keystore.keys import Issued, Keys
 from keystore.mail import Mails
 from keystore.models import Organization, Role, User
@@ -133,6 +134,7 @@ def services(
         accounts=accounts,
         verification=verification,
         keys=keys,
+        grants=Grants(clock),
         tokens=Tokens(vault, clock),
         uses=Uses(clock),
         sessions=Sessions(clock),

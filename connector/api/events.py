@@ -19,7 +19,7 @@ bp = Blueprint("events", __name__)
 
 
 @bp.get("/events/<event_type>/samples/", strict_slashes=False)
-@auth.scoped("webhooks")
+@auth.scoped("webhooks:manage")
 def samples(event_type: str) -> ResponseReturnValue:
     """Return a bare array of bodies, newest first; a made-up one where nothing happened yet."""
     parameters = Parameters(request.args)

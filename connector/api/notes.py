@@ -19,7 +19,7 @@ bp = Blueprint("notes", __name__)
 
 
 @bp.get("/notes/", strict_slashes=False)
-@auth.scoped("meetings:read")
+@auth.scoped("notes:read")
 def index() -> ResponseReturnValue:
     """List the notes of meetings that start within a window; 204 when there are none at all."""
     query = _query(Parameters(request.args))

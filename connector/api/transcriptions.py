@@ -13,7 +13,7 @@ bp = Blueprint("transcriptions", __name__)
 
 
 @bp.get("/transcriptions/<transcription_uuid>/", strict_slashes=False)
-@auth.scoped("meetings:read")
+@auth.scoped("transcripts:read")
 def show(transcription_uuid: str) -> ResponseReturnValue:
     """Return one transcript."""
     uuid = as_uuid(transcription_uuid)

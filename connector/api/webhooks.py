@@ -24,7 +24,7 @@ FIELDS = ("event_type", "target_url", "target_type")
 
 
 @bp.get("/webhooks/", strict_slashes=False)
-@auth.scoped("webhooks")
+@auth.scoped("webhooks:manage")
 def index() -> ResponseReturnValue:
     """List the organization's active subscriptions, newest first."""
     with access.services().db.session() as session:
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
 
 
 @bp.post("/webhooks/", strict_slashes=False)
-@auth.scoped("webhooks")
+@auth.scoped("webhooks:manage")
 def subscribe() -> ResponseReturnValue:
     """Subscribe one URL to one event type.
 
@@ -65,7 +65,7 @@ def subscribe() -> ResponseReturnValue:
 
 
 @bp.get("/webhooks/<subscription_id>/", strict_slashes=False)
-@auth.scoped("webhooks")
+@auth.scoped("webhooks:manage")
 def show(subscription_id: str) -> ResponseReturnValue:
     """Return one subscription, also when it has ended."""
     with access.services().db.session() as session:
@@ -79,7 +79,7 @@ def show(subscription_id: str) -> ResponseReturnValue:
 
 
 @bp.delete("/webhooks/<subscription_id>/", strict_slashes=False)
-@auth.scoped("webhooks")
+@auth.scoped("webhooks:manage")
 def unsubscribe(subscription_id: str) -> ResponseReturnValue:
     """End a subscription; again and again the same answer.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from connector import auth
-from keystore import credentials, trail
+from keystore import credentials, scopes, trail
 from keystore.audit import SYSTEM
 from keystore.db import Database
 from keystore.keys import Issued, Keys
@@ -55,7 +55,7 @@ def test_both_schemes_open_the_door(
         "id": str(issued.key.id),
         "name": "Zapier",
         "client_key": issued.key.client_key,
-        "scopes": ["meetings:read", "meetings:write", "webhooks"],
+        "scopes": sorted(scopes.DEFAULT),
     }
 
 
@@ -160,8 +160,10 @@ def test_a_missing_scope_is_named(
 
     assert answer.status_code == 403
     assert answer.json is not None
-    assert "webhooks" in answer.json["detail"]
-    assert 'error="insufficient_scope", scope="webhooks"' in answer.headers["WWW-Authenticate"]
+    assert "webhooks:manage" in answer.json["detail"]
+    assert (
+        'error="insufficient_scope", scope="webhooks:manage"' in answer.headers["WWW-Authenticate"]
+    )
 
 
 def test_a_change_without_the_scope_is_on_record_and_a_mere_look_is_not(
@@ -187,7 +189,7 @@ def test_a_change_without_the_scope_is_on_record_and_a_mere_look_is_not(
     assert row.detail == {
         "method": "POST",
         "path": "/v1/webhooks/",
-        "scope": "webhooks",
+        "scope": "webhooks:manage",
         "reason": "InsufficientScope",
     }
 

@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from connector import logs, oauth
 from connector.app import assemble, create_app
-from keystore import credentials
+from keystore import credentials, scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
@@ -139,7 +139,9 @@ def delete(database: Database, keys: Keys, issued: Issued) -> None:
 def test_a_pair_by_basic_gets_a_token_that_opens_the_api(
     client: FlaskClient, issued: Issued
 ) -> None:
-    answer = ask(client, basic(":".join(pair(issued))), **GRANT, scope="webhooks meetings:read")
+    answer = ask(
+        client, basic(":".join(pair(issued))), **GRANT, scope="webhooks:manage meetings:read"
+    )
 
     assert answer.status_code == 200
     assert answer.json is not None
@@ -147,7 +149,7 @@ def test_a_pair_by_basic_gets_a_token_that_opens_the_api(
         "access_token": "",
         "token_type": "Bearer",
         "expires_in": 3600,
-        "scope": "meetings:read webhooks",
+        "scope": "meetings:read webhooks:manage",
     }
     assert answer.content_type == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -158,7 +160,7 @@ def test_a_pair_by_basic_gets_a_token_that_opens_the_api(
     assert who.status_code == 200
     assert who.json is not None
     assert who.json["key"]["client_key"] == issued.key.client_key
-    assert who.json["key"]["scopes"] == ["meetings:read", "webhooks"]
+    assert who.json["key"]["scopes"] == ["meetings:read", "webhooks:manage"]
 
 
 def test_a_pair_in_the_body_gets_one_too(client: FlaskClient, issued: Issued) -> None:
@@ -202,7 +204,7 @@ def test_what_the_metadata_says_is_there(client: FlaskClient, issued: Issued) ->
     # Authlib's own check holds an empty list for a missing one; everything else passes it.
     AuthorizationServerMetadata(data | {"response_types_supported": ["none"]}).validate()
     assert data["grant_types_supported"] == ["client_credentials"]
-    assert data["scopes_supported"] == ["meetings:read", "meetings:write", "webhooks"]
+    assert data["scopes_supported"] == sorted(scopes.OPERATIONS)
     for name in ("token", "introspection", "revocation"):
         path = data[f"{name}_endpoint"].removeprefix(data["issuer"])
         methods = data[f"{name}_endpoint_auth_methods_supported"]
@@ -222,10 +224,12 @@ def test_a_client_library_finds_its_way_from_the_metadata_alone(tmp_path: Path) 
                 running.client_key, running.client_secret, token_endpoint_auth_method=method
             ) as library:
                 token = library.fetch_token(
-                    there["token_endpoint"], grant_type="client_credentials", scope="webhooks"
+                    there["token_endpoint"],
+                    grant_type="client_credentials",
+                    scope="webhooks:manage",
                 )
                 who = library.get(f"{running.base_url}/v1/me/", timeout=30)
-                assert who.json()["key"]["scopes"] == ["webhooks"]
+                assert who.json()["key"]["scopes"] == ["webhooks:manage"]
                 text = token["access_token"]
                 seen = library.introspect_token(there["introspection_endpoint"], text)
                 assert seen.json()["active"] is True
@@ -328,7 +332,7 @@ def test_introspection_tells_what_a_token_may_do(
     issued_at = int(clock.now().timestamp())
     clock.advance(60)
 
-    for asking in (issued, add_key("webhooks")):
+    for asking in (issued, add_key("webhooks:manage")):
         assert introspected(client, asking, token) == {
             "active": True,
             "scope": "meetings:read",
@@ -346,7 +350,7 @@ def test_another_organization_learns_nothing(
 ) -> None:
     with database.session() as session:
         southwind = accounts.create_organization(session, name="Southwind", actor=SYSTEM)
-    stranger = add_key("webhooks", organization_id=southwind.id)
+    stranger = add_key("webhooks:manage", organization_id=southwind.id)
     token = token_of(client, issued)
 
     assert introspected(client, stranger, token) == {"active": False}
@@ -375,7 +379,7 @@ def test_every_kind_of_wrong_client_gets_one_and_the_same_401(
     keys: Keys,
     regenerate: Callable[[Issued], Issued],
 ) -> None:
-    deleted, retired = add_key("meetings:read"), add_key("webhooks")
+    deleted, retired = add_key("meetings:read"), add_key("webhooks:manage")
     delete(database, keys, deleted)
     regenerate(retired)
     key, secret = pair(issued)
@@ -447,7 +451,7 @@ def test_every_wrong_pair_costs_the_same(
     keys: Keys,
     regenerate: Callable[[Issued], Issued],
 ) -> None:
-    deleted, retired = add_key("meetings:read"), add_key("webhooks")
+    deleted, retired = add_key("meetings:read"), add_key("webhooks:manage")
     delete(database, keys, deleted)
     regenerate(retired)
     unknown = credentials.generate_client_key(random.Random(1))
@@ -472,13 +476,13 @@ def test_every_wrong_pair_costs_the_same(
 def test_no_scope_asked_is_the_keys_own_and_for_an_hour_at_most(
     client: FlaskClient, add_key: AddKey
 ) -> None:
-    reader = add_key("meetings:read", "webhooks")
+    reader = add_key("meetings:read", "webhooks:manage")
     header = basic(":".join(pair(reader)))
 
     for form in ({}, {"scope": ""}):
         answer = ask(client, header, **GRANT, **form)
         assert answer.json is not None
-        assert answer.json["scope"] == "meetings:read webhooks"
+        assert answer.json["scope"] == "meetings:read webhooks:manage"
         assert 0 < answer.json["expires_in"] <= 3600
 
 
@@ -499,16 +503,16 @@ def test_a_key_that_may_do_nothing_gets_a_token_that_may_do_nothing(
 @pytest.mark.parametrize(
     "scope",
     [
-        "webhooks",
-        "meetings:read webhooks",
+        "webhooks:manage",
+        "meetings:read webhooks:manage",
         "keys:manage",
         "meetings:read  meetings:read",
         " meetings:read",
         " ",
-        "meetings:read\twebhooks",
+        "meetings:read\twebhooks:manage",
         "MEETINGS:READ",
         "meetings",
-        "meetings:read,webhooks",
+        "meetings:read,webhooks:manage",
         "\x00",
         "é",
         "\N{SNOWMAN}" * 100,
@@ -554,7 +558,7 @@ def test_a_missing_scope_is_a_403_that_names_it(client: FlaskClient, issued: Iss
 
     assert answer.status_code == 403
     assert answer.headers["WWW-Authenticate"] == (
-        'Bearer realm="keyhook", error="insufficient_scope", scope="webhooks"'
+        'Bearer realm="keyhook", error="insufficient_scope", scope="webhooks:manage"'
     )
 
 
@@ -588,13 +592,15 @@ def test_nothing_is_read_from_the_query_string(
     key, secret = pair(issued)
     header = {"Authorization": basic(f"{key}:{secret}")}
 
-    query = f"?grant_type=client_credentials&scope=webhooks&client_id={key}&client_secret={secret}"
+    query = (
+        f"?grant_type=client_credentials&scope=notes:read&client_id={key}&client_secret={secret}"
+    )
     assert client.post("/oauth/token" + query).status_code == 401
     answer = client.post("/oauth/token" + query, headers=header)
     assert (answer.status_code, tokens_in(database)) == (400, 0)
-    narrowed = client.post("/oauth/token?scope=webhooks", data=GRANT, headers=header)
+    narrowed = client.post("/oauth/token?scope=webhooks:manage", data=GRANT, headers=header)
     assert narrowed.json is not None
-    assert narrowed.json["scope"] == "meetings:read meetings:write webhooks"
+    assert narrowed.json["scope"] == " ".join(sorted(scopes.DEFAULT))
     for path in ("/oauth/revoke", "/oauth/introspect"):
         answer = client.post(f"{path}?token={narrowed.json['access_token']}", headers=header)
         assert answer.status_code == 400
@@ -628,7 +634,7 @@ def test_another_grant_and_a_body_that_is_no_form_are_refused_in_our_own_words(
 
 def test_a_parameter_sent_twice_is_refused(client: FlaskClient, issued: Issued) -> None:
     headers = {"Authorization": basic(":".join(pair(issued)))}
-    doubled = "grant_type=client_credentials&scope=webhooks&scope=meetings%3Aread"
+    doubled = "grant_type=client_credentials&scope=webhooks:manage&scope=meetings%3Aread"
 
     answer = client.post("/oauth/token", data=doubled, content_type=oauth.FORM, headers=headers)
 

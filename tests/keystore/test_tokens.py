@@ -19,7 +19,7 @@ from keystore.vault import Vault
 from keystore.verification import Verification, VerifiedKey, VerifiedToken
 
 READ = frozenset({"meetings:read"})
-ALL = frozenset({"meetings:read", "meetings:write", "webhooks"})
+ALL = frozenset({"meetings:read", "meetings:write", "webhooks:manage"})
 
 
 class Desk:
@@ -179,7 +179,7 @@ def test_a_client_that_loses_a_race_with_a_regeneration_gets_a_token_of_its_dead
 
 
 def test_it_can_never_do_more_than_its_key_can_now(desk: Desk) -> None:
-    token = desk.get(frozenset({"meetings:read", "webhooks"}))
+    token = desk.get(frozenset({"meetings:read", "webhooks:manage"}))
 
     def allow(*names: str) -> None:
         with desk.database.session() as session, writing(session):
@@ -192,7 +192,7 @@ def test_it_can_never_do_more_than_its_key_can_now(desk: Desk) -> None:
     allow()
     assert desk.scopes(token) == frozenset()
     allow(*ALL)
-    assert desk.scopes(token) == {"meetings:read", "webhooks"}
+    assert desk.scopes(token) == {"meetings:read", "webhooks:manage"}
 
 
 def test_it_is_not_issued_with_more_than_its_key_has(desk: Desk) -> None:

@@ -7,11 +7,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.db import Database
 from keystore.keys import Keys
-from keystore.models import Organization
+from keystore.models import NAME_LENGTH, Organization
 
 AddCaller = Callable[..., FlaskClient]
 
@@ -23,13 +24,13 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 def add_caller(app: Flask, database: Database, keys: Keys, organization: Organization) -> AddCaller:
     """Make a caller with a new key that may do only this."""
 
-    def add(*scopes: str, organization_id: UUID | None = None) -> FlaskClient:
+    def add(*names: str, organization_id: UUID | None = None) -> FlaskClient:
         with database.session() as session:
             issued = keys.create(
                 session,
                 organization_id=organization_id or organization.id,
-                name=f"Key for {', '.join(scopes)}",
-                granted=frozenset(scopes),
+                name=f"Key for {', '.join(names)}"[:NAME_LENGTH],
+                granted=frozenset(names),
                 actor=SYSTEM,
             )
         caller = app.test_client()
@@ -45,4 +46,4 @@ def stranger(add_caller: AddCaller, database: Database, accounts: Accounts) -> F
     """A caller of another organization on the same installation."""
     with database.session() as session:
         other = accounts.create_organization(session, name="Southwind", actor=SYSTEM)
-    return add_caller("meetings:read", "meetings:write", "webhooks", organization_id=other.id)
+    return add_caller(*scopes.DEFAULT, organization_id=other.id)

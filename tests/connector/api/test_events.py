@@ -78,4 +78,4 @@ def test_samples_are_the_organization_s_own(
     check_problem(client.get(path), 401)
     check_problem(add_caller("meetings:read").get(path), 403)
     assert b"Our secret" not in stranger.get(path).data
-    assert b"Our secret" in add_caller("webhooks").get(path).data
+    assert b"Our secret" in add_caller("webhooks:manage").get(path).data

@@ -51,7 +51,7 @@ def test_transcripts_are_for_those_who_may_read(
 ) -> None:
     check_problem(client.get(path), 401)
     check_problem(stranger.get(path), 404)
-    check_problem(add_caller("meetings:write", "webhooks").get(path), 403)
+    check_problem(add_caller("meetings:write", "webhooks:manage").get(path), 403)
 
 
 def test_captions_are_for_whoever_has_the_link(
