@@ -8,6 +8,7 @@ from connector import api, health, oauth
 from connector.meetings.events import event_types
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
+from connector.proxies import TrustedProxies
 from keystore import pages as keystore_pages
 from keystore.accounts import Accounts
 from keystore.carrier import Carrier
@@ -122,4 +123,6 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(health.bp)
     oauth.init_app(app)
     api.init_app(app)
+    if trusted := parts.services.settings.trusted_proxies:
+        app.wsgi_app = TrustedProxies(app.wsgi_app, trusted)  # type: ignore[method-assign]
     return app

@@ -9,7 +9,7 @@ import secrets
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +20,8 @@ from sqlalchemy.exc import ArgumentError
 from keystore import smtp
 from keystore.credentials import SecretValue
 from keystore.errors import SettingsError
+from keystore.networks import Network
 from keystore.smtp import SmtpServer
-
-Network = IPv4Network | IPv6Network
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_SECRET_KEY_LENGTH = 32
@@ -39,6 +38,7 @@ class Settings:
     secret_keys: tuple[SecretValue, ...]
     base_url: str
     allow_networks: tuple[Network, ...]
+    trusted_proxies: tuple[Network, ...]
     delivery_timeout: float
     smtp: SmtpServer | None
     mail_from: str
@@ -226,6 +226,15 @@ TABLE = (
         "empty",
         "Networks (CIDR) that webhooks may reach though they are private; link-local and cloud "
         "metadata addresses stay refused.",
+        _networks,
+    ),
+    Setting(
+        "KEYHOOK_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "",
+        "empty",
+        "Networks (CIDR) of the proxies before this server. What they say in `X-Forwarded-For` "
+        "counts as a request's address; from anybody else it is ignored.",
         _networks,
     ),
     Setting(

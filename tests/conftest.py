@@ -94,6 +94,7 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         secret_keys=(SecretValue("k" * 64),),
         base_url="http://127.0.0.1:8400",
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        trusted_proxies=(),
         delivery_timeout=5.0,
         smtp=None,
         mail_from="",
