@@ -16,6 +16,8 @@ from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
 from keystore.grants import Grants
 from keystore.keys import Keys
+from keystore.leak_feed import LeakFeed
+from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.pages import NavItem
 from keystore.people import People
@@ -79,6 +81,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
     accounts = Accounts(clock)
     db = Database(settings.database_url)
+    mail = Mails(vault)
     services = Services(
         settings=settings,
         db=db,
@@ -100,7 +103,9 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
         people=People(accounts, clock),
-        mail=Mails(vault),
+        mail=mail,
+        leaks=Leaks(vault, clock, mail, settings.base_url),
+        leak_feed=LeakFeed(settings.leak_keys_url, clock),
     )
     meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)

@@ -82,6 +82,12 @@ def signed_link(view: V) -> V:
     return view
 
 
+def signed_report(view: V) -> V:
+    """Let a secret scanner call this view, which itself checks the signature over the body."""
+    view.access = Access("signed-report")  # type: ignore[attr-defined]
+    return view
+
+
 def principal() -> VerifiedKey:
     """Return who is calling the current view."""
     return cast("VerifiedKey", g.principal)

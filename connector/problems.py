@@ -69,6 +69,18 @@ class Unprocessable(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooLarge(Problem):
+    """The body is longer than this address takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Unavailable(Problem):
+    """It cannot be done just now; another try may go through."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def summary(fields: Fields) -> str:
     """Put the errors of all fields into one line, for clients that show only `detail`."""
     return " ".join(

@@ -172,7 +172,7 @@ def _event(now: datetime, actor: Actor, action: str, detail: Mapping[str, Any]) 
         at=now.astimezone(UTC),
         actor_kind=actor.kind,
         actor_id=actor.id,
-        actor_label=_text(actor.label)[:254],
+        actor_label=storable(actor.label)[:254],
         address=_cut(actor.address, 64),
         agent=_cut(actor.agent, 255),
         action=action,
@@ -255,25 +255,25 @@ def _locked_head(session: Session, organization_id: UUID) -> AuditHead:
 
 
 def _cut(text: str | None, length: int) -> str | None:
-    return None if text is None else _text(text)[:length]
+    return None if text is None else storable(text)[:length]
 
 
-def _text(text: str) -> str:
+def storable(text: str) -> str:
     """Return a text that every database takes, with our secrets blotted out."""
-    storable = text.encode("utf-8", "replace").decode().replace("\x00", "?")
-    return SECRET.sub("[secret]", storable)
+    taken = text.encode("utf-8", "replace").decode().replace("\x00", "?")
+    return SECRET.sub("[secret]", taken)
 
 
 def _plain(value: Any) -> Any:
     """Return a value as it comes back from JSON, so that its digest is that of what is stored."""
     if isinstance(value, str):
-        return _text(value)
+        return storable(value)
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, Mapping):
-        return {_text(str(name)): _plain(one) for name, one in value.items()}
+        return {storable(str(name)): _plain(one) for name, one in value.items()}
     if isinstance(value, set | frozenset):
         return sorted(map(_plain, value))
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return _text(value.isoformat() if isinstance(value, datetime) else str(value))
+    return storable(value.isoformat() if isinstance(value, datetime) else str(value))

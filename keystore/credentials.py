@@ -35,6 +35,11 @@ ACCESS_TOKEN = re.compile(
     rf"{TOKEN_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z"
 )
 
+_IN_A_TEXT = re.compile(
+    rf"(?<![0-9a-z])(?:{SECRET_PREFIX}|{TOKEN_PREFIX})"
+    rf"[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}(?![0-9a-z])"
+)
+
 T = TypeVar("T")
 
 
@@ -130,3 +135,12 @@ def public_part(access_token: str) -> str | None:
     if checksum(access_token[:-CHECKSUM_LENGTH]) != access_token[-CHECKSUM_LENGTH:]:
         return None
     return access_token[len(TOKEN_PREFIX) : len(TOKEN_PREFIX) + PUBLIC_LENGTH]
+
+
+def found_in(text: str) -> list[str]:
+    """Return what in a text may be Client Secrets or access tokens of ours, each once, in order.
+
+    So it is all the same whether somebody hands over a secret alone, a pair, or the line it was in.
+    """
+    candidates = dict.fromkeys(_IN_A_TEXT.findall(text))
+    return [one for one in candidates if checksum(one[:-CHECKSUM_LENGTH]) == one[-CHECKSUM_LENGTH:]]

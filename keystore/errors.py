@@ -136,6 +136,22 @@ class NotSent(KeystoreError):
         super().__init__(detail)
 
 
+class ReportRefused(KeystoreError):
+    """A report of leaked secrets is not signed by the scanner it says it comes from."""
+
+    detail = "This report does not carry a valid signature of the secret scanner; nothing was done."
+
+
+class ScannerSilent(KeystoreError):
+    """Whether a report is signed by the scanner cannot be told, as its keys cannot be had."""
+
+    detail = "The scanner's public keys cannot be fetched; please send this report again later."
+
+
+class BadReport(KeystoreError):
+    """A report of leaked secrets is signed, and cannot be read."""
+
+
 class VaultError(KeystoreError):
     """A sealed value or a digest was made with a secret key that is not configured."""
 

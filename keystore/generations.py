@@ -52,6 +52,19 @@ def retire(session: Session, key_id: UUID, until: datetime) -> None:
     )
 
 
+def shorten(session: Session, key_id: UUID, until: datetime) -> None:
+    """Let the retiring secret of a key end at this moment at the latest."""
+    session.execute(
+        update(Secret)
+        .where(
+            Secret.key_id == key_id,
+            Secret.state == SecretState.RETIRING,
+            Secret.until > until,
+        )
+        .values(until=until)
+    )
+
+
 class Generations:
     """Makes new secrets; keeps no more of them than a digest."""
 

@@ -226,15 +226,7 @@ class Keys:
             before, key.expires_at = key.expires_at, expires_at
             if expires_at is not None:
                 # An overlap ends with its key at the latest, also one that began before.
-                session.execute(
-                    update(Secret)
-                    .where(
-                        Secret.key_id == key_id,
-                        Secret.state == SecretState.RETIRING,
-                        Secret.until > expires_at,
-                    )
-                    .values(until=expires_at)
-                )
+                generations.shorten(session, key_id, expires_at)
             held.record(
                 session,
                 now,

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
-from keystore.rotation import SecretState
+from keystore.rotation import LeakPolicy, SecretState
 from keystore.scopes import DataScope
 
 NAME_LENGTH = 80
@@ -61,6 +61,10 @@ class Organization(Base):
     rate_limit: Mapped[int | None]
     #: Whether members may make personal keys of their own.
     members_make_keys: Mapped[bool] = mapped_column(default=False)
+    #: What is done when one of its secrets was found in the open.
+    leak_policy: Mapped[LeakPolicy] = mapped_column(
+        stored_as_text(LeakPolicy), default=LeakPolicy.NOTIFY
+    )
 
 
 class User(Base):

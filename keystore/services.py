@@ -7,6 +7,8 @@ from keystore.clock import Clock
 from keystore.db import Database
 from keystore.grants import Grants
 from keystore.keys import Keys
+from keystore.leak_feed import LeakFeed
+from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.people import People
 from keystore.second_factor import SecondFactor
@@ -38,3 +40,5 @@ class Services:
     second_factor: SecondFactor
     people: People
     mail: Mails
+    leaks: Leaks
+    leak_feed: LeakFeed

@@ -27,6 +27,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_SECRET_KEY_LENGTH = 32
 SECRET_KEYS_FILE = "secret_keys"  # noqa: S105 - a file's name
 MAX_DELIVERY_TIMEOUT = 60.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+GITHUB_KEYS_URL = "https://api.github.com/meta/public_keys/secret_scanning"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Settings:
     allow_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]
     delivery_timeout: float
+    leak_keys_url: str  # "": nobody reports leaked secrets
     smtp: SmtpServer | None
     mail_from: str
     log_level: str
@@ -179,6 +182,18 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _leak_keys_url(text: str) -> str:
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    # These keys decide whose reports we believe; nobody on the way may replace them.
+    if not parts.hostname or parts.scheme not in {"https", "http"}:
+        raise ValueError(f"{text!r} is not an address like https://api.github.com/...")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("this address must begin with https://")
+    return text
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
@@ -244,6 +259,15 @@ TABLE = (
         "`15`",
         "Seconds that one delivery attempt may take, from the name's look-up to the last byte.",
         _seconds,
+    ),
+    Setting(
+        "KEYHOOK_LEAK_KEYS_URL",
+        "leak_keys_url",
+        GITHUB_KEYS_URL,
+        "GitHub's",
+        "Where the public keys of the secret scanner are that may report leaked secrets to "
+        "`/v1/leaks/github/`; empty switches these reports off.",
+        _leak_keys_url,
     ),
     Setting(
         "KEYHOOK_SMTP_URL",

@@ -44,6 +44,10 @@ class Vault:
         """Return `v1$<key id>$<hex>`: HMAC-SHA-256 (RFC 2104) of the text under the newest key."""
         return self._digest(text, self._current)
 
+    def digests(self, text: str) -> list[str]:
+        """Return all the digests that a text may be stored under, one for each key that we have."""
+        return [self._digest(text, key_id) for key_id in self._keys]
+
     def prefixes(self) -> list[str]:
         """Return how the digests begin that we can check."""
         return [f"{DIGEST_VERSION}${key_id}$" for key_id in self._keys]

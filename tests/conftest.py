@@ -21,6 +21,8 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.grants import Grants
 from keystore.keys import Issued, Keys
+from keystore.leak_feed import LeakFeed
+from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.models import Organization, Role, User
 from keystore.people import People
@@ -96,6 +98,7 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         trusted_proxies=(),
         delivery_timeout=5.0,
+        leak_keys_url="http://127.0.0.1:9/",  # where nobody listens
         smtp=None,
         mail_from="",
         log_level="warning",
@@ -143,6 +146,8 @@ def services(
         second_factor=SecondFactor(vault, clock),
         people=People(accounts, clock),
         mail=Mails(vault),
+        leaks=Leaks(vault, clock, Mails(vault), app_settings.base_url),
+        leak_feed=LeakFeed(app_settings.leak_keys_url, clock),
     )
 
 

@@ -14,11 +14,19 @@ MAX_BODY_BYTES = 5_000_000
 
 def init_app(app: Flask) -> None:
     """Put the API into an app whose `extensions["keyhook"]` holds the Services."""
-    from connector.api import events, me, meetings, notes, transcriptions, webhooks  # noqa: PLC0415
+    from connector.api import (  # noqa: PLC0415
+        events,
+        leaks,
+        me,
+        meetings,
+        notes,
+        transcriptions,
+        webhooks,
+    )
 
     # Each file has a blueprint `bp` of its own with paths like "/meetings/", strict_slashes=False.
     bp = Blueprint("api", __name__, url_prefix="/v1")
-    for resource in (me, meetings, transcriptions, notes, webhooks, events):
+    for resource in (me, meetings, transcriptions, notes, webhooks, events, leaks):
         bp.register_blueprint(resource.bp)
         csrf.exempt(resource.bp)  # no cookie opens anything here, so no other site can borrow one
     app.register_blueprint(bp)

@@ -34,16 +34,24 @@ def test_every_route_declares_who_may_call_it(app: Flask) -> None:
 
 
 def test_only_known_kinds_of_caller_are_declared(app: Flask) -> None:
-    known = {"public", "signed-in", "admin", "any-key", "client", "signed-link"} | {
-        f"scope:{name}" for name in scopes.OPERATIONS
-    }
+    known = {
+        "public",
+        "signed-in",
+        "admin",
+        "any-key",
+        "client",
+        "signed-link",
+        "signed-report",
+    } | {f"scope:{name}" for name in scopes.OPERATIONS}
 
     assert {declared(app, endpoint) for endpoint, _, _ in routes(app)} <= known
 
 
 def test_the_api_is_for_keys_and_the_pages_are_for_people(app: Flask) -> None:
     for endpoint, _, path in routes(app):
-        for_keys = (declared(app, endpoint) or "").startswith(("scope:", "any-key", "signed-link"))
+        for_keys = (declared(app, endpoint) or "").startswith(
+            ("scope:", "any-key", "signed-link", "signed-report")
+        )
         assert for_keys == path.startswith("/v1/"), path
 
 
@@ -54,7 +62,7 @@ def test_a_stranger_gets_no_further_than_the_door(app: Flask) -> None:
         if who == "public":
             continue
         answer = client.open(path, method=method)
-        if who == "signed-link":
+        if who in {"signed-link", "signed-report"}:
             assert answer.status_code == 403, path
         elif who == "client":
             assert answer.status_code == 401, path

@@ -144,3 +144,17 @@ def test_no_other_text_is_an_access_token(text: str) -> None:
 
     for other in (text, "kht" + text, token.upper(), token + "\n", f"{text}x{token}"):
         assert credentials.public_part(other) is None
+
+
+def test_secrets_and_tokens_are_found_in_whatever_is_around_them() -> None:
+    client_key = credentials.generate_client_key(random.Random(1))
+    secret = credentials.generate_client_secret(client_key, random.Random(2)).reveal()
+    token = credentials.generate_access_token(random.Random(3)).reveal()
+    text = f"Bearer {client_key}:{secret}\nTOKEN='{token}' and {secret}, {token}."
+
+    assert credentials.found_in(text) == [secret, token]
+    assert credentials.found_in(secret) == [secret]
+    for nothing in ("", client_key, secret[:-1], f"{secret}0", f"x{secret}", secret.upper()):
+        assert credentials.found_in(nothing) == []
+    typo = secret[:40] + ("0" if secret[40] != "0" else "1") + secret[41:]
+    assert credentials.found_in(typo) == []

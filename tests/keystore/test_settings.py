@@ -174,3 +174,16 @@ def test_the_environment_itself_is_the_default(
     settings = Settings.from_env(os.environ)
 
     assert (settings.data_dir, settings.log_level) == (tmp_path / "elsewhere", "error")
+
+
+def test_a_scanners_keys_come_over_https_or_from_this_machine(tmp_path: Path) -> None:
+    def address(text: str) -> str:
+        return read(tmp_path, KEYHOOK_LEAK_KEYS_URL=text).leak_keys_url
+
+    assert read(tmp_path).leak_keys_url.startswith("https://api.github.com/")
+    assert address("") == ""
+    for good in ("https://scanner.example/keys?page=1", "http://127.0.0.1:8080/keys"):
+        assert address(good) == good
+    for bad in ("http://scanner.example/keys", "ftp://scanner.example/", "https:///keys", "keys"):
+        with pytest.raises(SettingsError, match="KEYHOOK_LEAK_KEYS_URL"):
+            address(bad)

@@ -72,3 +72,10 @@ def test_what_was_never_sealed_is_one_clear_error(sealed: bytes) -> None:
 def test_each_purpose_has_a_key_of_its_own() -> None:
     assert VAULT.derive("one") == VAULT.derive("one")
     assert len({VAULT.derive("one"), VAULT.derive("two"), *VAULT.session_keys()}) == 3
+
+
+def test_all_digests_of_a_text_are_those_of_each_key() -> None:
+    old, new = Vault([SecretValue("o" * 64)]), Vault([SecretValue("n" * 64)])
+    both = Vault([SecretValue("n" * 64), SecretValue("o" * 64)])
+
+    assert both.digests("text") == [new.digest("text"), old.digest("text")]

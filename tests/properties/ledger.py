@@ -36,6 +36,7 @@ class Known:
     disabled: bool = False
     expires_at: datetime | None = None
     lapsed: bool = False  # its expiry was seen to pass
+    unseen: bool = False  # its current secret is one that nobody holds
 
 
 @dataclass
@@ -97,12 +98,33 @@ class Ledger:
     def regenerated(self, issued: Issued, overlap: timedelta) -> None:
         known = self.keys[issued.key.id]
         former = known.generation
-        self.end(issued.key.id, set(range(1, former)))
+        if not (known.unseen and overlap):  # else what is retiring lives on
+            self.end(issued.key.id, set(range(1, former)))
+        known.unseen = False
         for fact in self.facts:
             if (fact.key_id, fact.generation) == (issued.key.id, former):
-                fact.until, fact.dead = self.now + overlap, not overlap
+                fact.until, fact.dead = self._within(fact, overlap), not overlap
         known.generation += 1
         self.issued(issued)
+
+    def leaked(self, fact: Fact, overlap: timedelta | None) -> None:
+        """Somebody reports a secret; its time is to be so long from now, or stays (None)."""
+        self.changes += 1
+        if overlap is None or not self.works(fact):
+            return
+        known, end = self.keys[fact.key_id], self._within(fact, overlap)
+        if fact.generation == known.generation:
+            self.end(fact.key_id, set(range(1, fact.generation)))
+            known.generation += 1
+            known.unseen = True
+        elif fact.until is not None:
+            end = min(fact.until, end)
+        fact.until, fact.dead = end, end <= self.now
+
+    def _within(self, fact: Fact, overlap: timedelta) -> datetime:
+        """Return the end of an overlap that begins now: with the key's at the latest."""
+        end, expires_at = self.now + overlap, self.keys[fact.key_id].expires_at
+        return end if expires_at is None else min(end, expires_at)
 
     def retiring(self, key_id: UUID) -> list[Fact]:
         """Return what still works beside the current secret, were its key awake."""

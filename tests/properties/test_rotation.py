@@ -25,7 +25,7 @@ from keystore import audit
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock, rising
-from keystore.credentials import ALPHABET, SecretValue
+from keystore.credentials import ALPHABET, CHECKSUM_LENGTH, SecretValue, checksum
 from keystore.db import Database
 from keystore.errors import (
     BadExpiry,
@@ -36,6 +36,10 @@ from keystore.errors import (
     NameTaken,
 )
 from keystore.keys import Issued, Keys
+from keystore.leak_records import Record
+from keystore.leaks import Leaks
+from keystore.mail import Mails
+from keystore.rotation import LeakPolicy
 from keystore.vault import Vault
 from keystore.verification import Verification, VerifiedKey
 from tests.conftest import QUICK_HASHER
@@ -43,6 +47,11 @@ from tests.properties.ledger import Known, Ledger
 from tests.properties.together import at_once
 
 TICK = timedelta(microseconds=1)
+LEAK_OVERLAPS = {
+    LeakPolicy.NOTIFY: None,
+    LeakPolicy.RETIRE: timedelta(hours=24),
+    LeakPolicy.KILL: timedelta(0),
+}
 overlaps = st.sampled_from([0, 0, 1, 24, 24 * 7]).map(lambda hours: timedelta(hours=hours))
 
 
@@ -61,6 +70,7 @@ class Rotation(RuleBasedStateMachine):
     def _start(self) -> None:
         clock, vault = rising(self.clock), Vault([SecretValue("k" * 64)])
         self.keys = Keys(vault, clock)
+        self.leaks = Leaks(vault, clock, Mails(vault), "https://keyhook.example")
         self.verification = Verification(self.database, vault, clock)
 
     @initialize()
@@ -239,6 +249,51 @@ class Rotation(RuleBasedStateMachine):
             assert not self.ledger.keys[key_id].deleted
             self._deleted(key_id)
 
+    @rule(pick=st.integers(0, 99), policy=st.sampled_from(LeakPolicy), again=st.booleans())
+    def r3_a_secret_leaks(self, pick: int, policy: LeakPolicy, again: bool) -> None:
+        """Any that was ever issued; told twice, it has leaked once."""
+        if not self.ledger.facts:
+            return
+        fact, url = self.ledger.facts[pick % len(self.ledger.facts)], str(uuid4())
+        self._choose(policy)
+        assert self._leak(fact.client_secret, url)
+        self.ledger.leaked(fact, LEAK_OVERLAPS[policy])
+        if again:
+            assert self._leak(fact.client_secret, url)
+
+    @rule(pick=st.integers(0, 99), place=st.integers(23, 54), letter=st.sampled_from(ALPHABET))
+    def a4_what_is_not_quite_a_secret_changes_nothing(
+        self, pick: int, place: int, letter: str
+    ) -> None:
+        """Whoever knows all of it but one letter, and can work out a checksum, is nobody."""
+        if not self.ledger.facts:
+            return
+        secret = self.ledger.facts[pick % len(self.ledger.facts)].client_secret
+        if secret[place] == letter:
+            return
+        body = secret[:place] + letter + secret[place + 1 : -CHECKSUM_LENGTH]
+        self._choose(LeakPolicy.KILL)
+        assert not self._leak(body + checksum(body), str(uuid4()))
+
+    @rule(key_id=keys_made)
+    def r5_leak_and_regenerate_at_once(self, key_id: UUID) -> None:
+        """Whichever comes first: the leaked secret is dead, and a new one works or was refused."""
+        known = self.ledger.keys[key_id]
+        held = [one for one in self.ledger.facts if one.key_id == key_id]
+        fact = max(held, key=lambda one: one.generation)
+        self._choose(LeakPolicy.KILL)
+        won, lost = at_once(
+            lambda: self._regenerate(key_id, known.generation, timedelta(0)),
+            lambda: self._leak(fact.client_secret, str(uuid4())),
+        )
+        for issued in won:
+            if isinstance(issued, Issued):
+                self.ledger.regenerated(issued, timedelta(0))
+        self.ledger.leaked(fact, LEAK_OVERLAPS[LeakPolicy.KILL])
+        for error in lost:
+            if not isinstance(error, GenerationConflict):
+                self._asleep(key_id, error)
+
     @rule(hours=st.floats(-48, 48))
     def a6_the_clock_steps(self, hours: float) -> None:
         self._go(timedelta(hours=hours))
@@ -342,6 +397,17 @@ class Rotation(RuleBasedStateMachine):
                 actor=SYSTEM,
                 overlap=overlap,
             )
+
+    def _choose(self, policy: LeakPolicy) -> None:
+        with self.database.session() as session:
+            self.leaks.set_policy(
+                session, organization_id=self.organization_id, policy=policy, actor=SYSTEM
+            )
+
+    def _leak(self, secret: str, url: str) -> bool:
+        record = Record(SecretValue(secret), "keyhook_secret", url, "content")
+        with self.database.session() as session:
+            return self.leaks.report(session, record, reporter=SYSTEM)
 
     def _delete(self, key_id: UUID) -> None:
         with self.database.session() as session:
