@@ -16,7 +16,7 @@ from uuid import UUID
 from connector import demo_data
 from connector.app import Parts
 from connector.meetings.queries import MeetingsQuery
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 from keystore import credentials
 from keystore.audit import SYSTEM
 from keystore.credentials import ALPHABET, SecretValue
@@ -57,12 +57,12 @@ def prepare(parts: Parts) -> Credentials:
 
 def live(parts: Parts, stop: threading.Event, *, every: float) -> None:
     """Let a meeting end every so many seconds, so that there is something to see."""
-    scope = DataScope(_organization(parts).id)
+    sight = Sight(_organization(parts).id)
     while not stop.wait(every):
         now = parts.services.clock.now()
         uuid, meeting = demo_data.ending_now(now)
         with parts.services.db.session() as session:
-            parts.meetings.save(session, scope, uuid, meeting)
+            parts.meetings.save(session, sight, uuid, meeting)
         log.info("A meeting has ended: %s", meeting.subject)
 
 
@@ -97,13 +97,13 @@ def _organization(parts: Parts) -> Organization:
 
 def _history(parts: Parts, organization: Organization) -> None:
     """Bring the last two months' meetings into being, once."""
-    scope, now = DataScope(organization.id), parts.services.clock.now()
+    sight, now = Sight(organization.id), parts.services.clock.now()
     always = MeetingsQuery(from_date=now - timedelta(days=36500), to_date=now, page_size=1)
     with parts.services.db.session() as session:
-        if parts.meetings.list(session, scope, always).count:
+        if parts.meetings.list(session, sight, always).count:
             return
     with parts.services.db.session() as session:
-        parts.meetings.save_many(session, scope, demo_data.history(now))
+        parts.meetings.save_many(session, sight, demo_data.history(now))
 
 
 def _password(vault: Vault, email: str) -> SecretValue:

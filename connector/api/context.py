@@ -1,4 +1,4 @@
-"""What views on meetings work with: the store, the caller's data scope, a session."""
+"""What views on meetings work with: the store, what the caller may see, a session."""
 
 from typing import cast
 
@@ -6,7 +6,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from connector import auth
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 from connector.meetings.store import Meetings
 from keystore import access
 
@@ -16,9 +16,10 @@ def meetings() -> Meetings:
     return cast("Meetings", current_app.extensions["keyhook_meetings"])
 
 
-def scope() -> DataScope:
-    """Return what the calling key may see: all of its organization's meetings."""
-    return DataScope(auth.principal().organization_id)
+def sight() -> Sight:
+    """Return what the calling key may see of its organization's meetings."""
+    key = auth.principal()
+    return Sight.of(key.organization_id, key.rights)
 
 
 def whole_url(path: str) -> str:

@@ -30,7 +30,7 @@ def samples(event_type: str) -> ResponseReturnValue:
     except UnknownEventType as error:
         raise NotFound(error.detail) from error
     with context.session() as session:
-        recent = outbox.recent(session, context.scope().organization_id, known.name, limit)
+        recent = outbox.recent(session, context.sight().organization_id, known.name, limit)
     made_up = json.dumps(known.sample, ensure_ascii=False, separators=(",", ":")).encode()
     bodies = [event.body for event in recent] or [made_up]
     # Put together as bytes: reading and writing them again could change a number's spelling.

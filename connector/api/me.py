@@ -25,6 +25,7 @@ def me() -> ResponseReturnValue:
                 "name": key.name,
                 "client_key": key.client_key,
                 "scopes": sorted(key.scopes),
+                "data_scope": key.rights.data,
             },
             "organization_name": key.organization_name,
             "key_name": key.name,

@@ -1,7 +1,7 @@
 """Meetings: list, get, put (a product's ingest), and the outcome that somebody sets."""
 
 from http import HTTPStatus
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 from flask import Blueprint, jsonify, request
@@ -14,6 +14,7 @@ from connector.meetings import ingest
 from connector.meetings.errors import InvalidMeeting, MeetingNotFound
 from connector.meetings.fields import as_uuid
 from connector.meetings.queries import CRM_TYPES, MeetingOrder, MeetingsQuery
+from connector.meetings.schemas import Meeting
 from connector.problems import BadRequest, NotFound, Unprocessable
 
 DEFAULT_PAGE_SIZE = 10
@@ -28,7 +29,7 @@ def index() -> ResponseReturnValue:
     """List the meetings that start within a window, a page at a time."""
     query = _query(Parameters(request.args))
     with context.session() as session:
-        found = context.meetings().list(session, context.scope(), query)
+        found = context.meetings().list(session, context.sight(), query)
     page = paging.envelope(
         found.results, count=found.count, page=query.page, page_size=query.page_size
     )
@@ -46,7 +47,7 @@ def show(meeting_uuid: str) -> ResponseReturnValue:
         try:
             meeting = context.meetings().get(
                 session,
-                context.scope(),
+                context.sight(),
                 _existing(meeting_uuid),
                 include_crm_associations=with_associations,
             )
@@ -58,7 +59,10 @@ def show(meeting_uuid: str) -> ResponseReturnValue:
 @bp.put("/meetings/<meeting_uuid>/", strict_slashes=False)
 @auth.scoped("meetings:write")
 def put(meeting_uuid: str) -> ResponseReturnValue:
-    """Add or replace a meeting: 201 when it is new, else 200. Events follow what changed."""
+    """Add or replace a meeting: 201 when it is new, else 200. Events follow what changed.
+
+    404 for a key that does not see the whole organization, unless it sees this meeting.
+    """
     uuid = as_uuid(meeting_uuid)
     if uuid is None:
         raise BadRequest(fields={"uuid": ["Must be a uuid, at the end of the address."]})
@@ -67,8 +71,11 @@ def put(meeting_uuid: str) -> ResponseReturnValue:
     except InvalidMeeting as error:
         raise Unprocessable(fields=error.fields) from error
     with context.session() as session:
-        saved = context.meetings().save(session, context.scope(), uuid, given)
-    answer = jsonify(saved.meeting.to_json())
+        try:
+            saved = context.meetings().save(session, context.sight(), uuid, given)
+        except MeetingNotFound as error:
+            raise NotFound(error.detail) from error
+    answer = jsonify(_readable(saved.meeting))
     if saved.created:
         answer.status_code = HTTPStatus.CREATED
         answer.headers["Location"] = context.whole_url(f"/v1/meetings/{uuid}/")
@@ -83,12 +90,18 @@ def patch(meeting_uuid: str) -> ResponseReturnValue:
     try:
         label = ingest.outcome(body.decoded())
         with context.session() as session:
-            saved = context.meetings().set_outcome(session, context.scope(), uuid, label)
+            saved = context.meetings().set_outcome(session, context.sight(), uuid, label)
     except InvalidMeeting as error:
         raise Unprocessable(fields=error.fields) from error
     except MeetingNotFound as error:
         raise NotFound(error.detail) from error
-    return jsonify(saved.meeting.to_json())
+    return jsonify(_readable(saved.meeting))
+
+
+def _readable(meeting: Meeting) -> dict[str, Any]:
+    """Return what the caller may read of a meeting it has written: perhaps only which one."""
+    may_read = "meetings:read" in auth.principal().scopes
+    return meeting.to_json() if may_read else {"uuid": str(meeting.uuid)}
 
 
 def _existing(meeting_uuid: str) -> UUID:

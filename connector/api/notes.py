@@ -24,7 +24,7 @@ def index() -> ResponseReturnValue:
     """List the notes of meetings that start within a window; 204 when there are none at all."""
     query = _query(Parameters(request.args))
     with context.session() as session:
-        found = context.meetings().notes(session, context.scope(), query)
+        found = context.meetings().notes(session, context.sight(), query)
     if not found.count:
         return "", HTTPStatus.NO_CONTENT
     page = paging.envelope(

@@ -21,7 +21,7 @@ def show(transcription_uuid: str) -> ResponseReturnValue:
         raise NotFound(TranscriptNotFound.detail)
     with context.session() as session:
         try:
-            transcript = context.meetings().transcript(session, context.scope(), uuid)
+            transcript = context.meetings().transcript(session, context.sight(), uuid)
         except TranscriptNotFound as error:
             raise NotFound(error.detail) from error
     return jsonify(transcript.to_json())

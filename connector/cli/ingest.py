@@ -14,7 +14,7 @@ from connector.cli import common
 from connector.meetings import ingest as reading
 from connector.meetings.errors import InvalidMeeting
 from connector.meetings.ingest import MeetingInput
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 from connector.problems import summary
 
 SHOWN = 20  # bad records that are named before we give up counting them out
@@ -38,7 +38,7 @@ def ingest(file: Path, no_events: bool, organization: str | None) -> None:
     All of the file is taken or, when a record is bad, none of it; every bad record is named.
     """
     parts = common.this_installation()
-    scope = DataScope(common.whose(parts, organization).id)
+    sight = Sight(common.whose(parts, organization).id)
     with (
         file.open("rb") as stream,
         Progress(
@@ -58,7 +58,7 @@ def ingest(file: Path, no_events: bool, organization: str | None) -> None:
             task = bar.add_task("Saving", total=size)
             with parts.services.db.session() as session:
                 totals = parts.meetings.save_many(
-                    session, scope, _records(stream, bar, task), publish=not no_events
+                    session, sight, _records(stream, bar, task), publish=not no_events
                 )
         except BadRecords as bad:
             bar.stop()

@@ -18,13 +18,13 @@ class MeetingsError(Exception):
 
 
 class MeetingNotFound(MeetingsError):
-    """The caller's scope has no meeting with this id. Whether another has one is not told."""
+    """In the caller's sight is no meeting with this id. Whether another has one is not told."""
 
     detail = "There is no meeting with this uuid."
 
 
 class TranscriptNotFound(MeetingsError):
-    """The caller's scope has no transcript with this id."""
+    """In the caller's sight is no transcript with this id."""
 
     detail = "There is no transcript with this uuid."
 

@@ -1,4 +1,4 @@
-"""Which meetings or notes somebody asks for, and the SQL for it. All of it inside a DataScope."""
+"""Which meetings or notes somebody asks for, and the SQL for it. All of it within a Sight."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, select
 
-from connector.meetings.models import AttendeeRow, CrmAssociationRow, MeetingRow, NotesRow
-from connector.meetings.scope import DataScope
+from connector.meetings.models import (
+    AttendeeRow,
+    CrmAssociationRow,
+    MeetingRow,
+    NotesRow,
+    TranscriptRow,
+)
+from connector.meetings.sight import Sight
 
 #: Query parameter -> the types its ids may have in an association. A deal is `oppo` there in the
 #: contract, and `opportunity` in other places of it; products send either.
@@ -61,15 +67,20 @@ class NotesQuery:
 S = TypeVar("S", Select[MeetingRow], Select[MeetingRow, NotesRow])
 
 
-def visible(scope: DataScope) -> ColumnElement[bool]:
+def visible(sight: Sight) -> ColumnElement[bool]:
     """Return the condition that every query on meetings starts from."""
-    return MeetingRow.organization_id == scope.organization_id
+    conditions = [MeetingRow.organization_id == sight.organization_id]
+    if not sight.private:
+        conditions.append(MeetingRow.is_private.is_(False))
+    if sight.person is not None:
+        conditions.append(_with_any_of(sight.organization_id, (sight.person,)))
+    return and_(*conditions)
 
 
-def matching(scope: DataScope, query: MeetingsQuery) -> ColumnElement[bool]:
+def matching(sight: Sight, query: MeetingsQuery) -> ColumnElement[bool]:
     """Return the condition for the meetings asked for, whatever the page."""
     conditions = [
-        visible(scope),
+        visible(sight),
         MeetingRow.start_at >= query.from_date,
         MeetingRow.start_at <= query.to_date,
     ]
@@ -82,14 +93,10 @@ def matching(scope: DataScope, query: MeetingsQuery) -> ColumnElement[bool]:
         conditions.append(MeetingRow.recording_uuid.is_not(None))
         conditions.append(MeetingRow.duration >= query.min_recording_duration)
     if query.attendee_emails:
-        attended = select(AttendeeRow.meeting_uuid).where(
-            AttendeeRow.organization_id == scope.organization_id,
-            AttendeeRow.email_key.in_(query.attendee_emails),
-        )
-        conditions.append(MeetingRow.uuid.in_(attended))
+        conditions.append(_with_any_of(sight.organization_id, query.attendee_emails))
     for parameter, ids in query.crm_ids:
         associated = select(CrmAssociationRow.meeting_uuid).where(
-            CrmAssociationRow.organization_id == scope.organization_id,
+            CrmAssociationRow.organization_id == sight.organization_id,
             CrmAssociationRow.crm_obj_id.in_(ids),
             CrmAssociationRow.crm_obj_type.in_(CRM_TYPES[parameter]),
         )
@@ -97,10 +104,10 @@ def matching(scope: DataScope, query: MeetingsQuery) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def notes_matching(scope: DataScope, query: NotesQuery) -> ColumnElement[bool]:
+def notes_matching(sight: Sight, query: NotesQuery) -> ColumnElement[bool]:
     """Return the condition for the notes asked for, joined with their meetings."""
     conditions = [
-        visible(scope),
+        visible(sight),
         MeetingRow.start_at >= query.from_date,
         MeetingRow.start_at <= query.to_date,
     ]
@@ -110,7 +117,7 @@ def notes_matching(scope: DataScope, query: NotesQuery) -> ColumnElement[bool]:
 
 
 def of_meeting(
-    child: type[AttendeeRow | CrmAssociationRow | NotesRow],
+    child: type[AttendeeRow | CrmAssociationRow | NotesRow | TranscriptRow],
 ) -> ColumnElement[bool]:
     """Return the condition that joins a child table with its meeting."""
     return and_(
@@ -126,3 +133,11 @@ def paged(select_: S, order: MeetingOrder | NotesOrder, page: int, page_size: in
     if order.startswith("-"):
         columns = tuple(one.desc() for one in columns)
     return select_.order_by(*columns).limit(page_size).offset((page - 1) * page_size)
+
+
+def _with_any_of(organization_id: UUID, people: tuple[str, ...]) -> ColumnElement[bool]:
+    """Return the condition for meetings in which one of these (folded addresses) takes part."""
+    attended = select(AttendeeRow.meeting_uuid).where(
+        AttendeeRow.organization_id == organization_id, AttendeeRow.email_key.in_(people)
+    )
+    return MeetingRow.uuid.in_(attended)

@@ -24,7 +24,7 @@ from connector.meetings.models import (
 from connector.meetings.queries import visible
 from connector.meetings.record import NotesContent, Record, call_details, label_ref
 from connector.meetings.schemas import Attendee, CrmAssociation, Meeting
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 
 #: Columns that hold a contract field as it is.
 PLAIN = (
@@ -57,12 +57,12 @@ C = TypeVar("C", AttendeeRow, CrmAssociationRow, TranscriptRow, NotesRow)
 
 
 def load(
-    session: Session, scope: DataScope, uuids: Collection[UUID]
+    session: Session, sight: Sight, uuids: Collection[UUID]
 ) -> dict[UUID, tuple[MeetingRow, Record]]:
-    """Return the records of those of these meetings that exist, locked until the commit."""
+    """Return the records of those of these meetings that are in sight, locked until the commit."""
     rows = session.scalars(
         select(MeetingRow)
-        .where(visible(scope), MeetingRow.uuid.in_(uuids))
+        .where(visible(sight), MeetingRow.uuid.in_(uuids))
         .order_by(MeetingRow.uuid)  # one order for all, so that two writers do not deadlock
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -70,28 +70,30 @@ def load(
     found = [row.uuid for row in rows]
     transcripts = {
         row.meeting_uuid: TranscriptInput.model_validate(row.content)
-        for row in _children(session, scope, TranscriptRow, found)
+        for row in _children(session, sight, TranscriptRow, found)
     }
     notes = {
-        row.meeting_uuid: notes_content(row) for row in _children(session, scope, NotesRow, found)
+        row.meeting_uuid: notes_content(row) for row in _children(session, sight, NotesRow, found)
     }
-    meetings = to_meetings(session, scope, rows, with_associations=True)
+    meetings = to_meetings(session, sight, rows, with_associations=True)
     return {
         row.uuid: (
             row,
             Record(meeting, _call(row), transcripts.get(row.uuid), notes.get(row.uuid)),
         )
         for row, meeting in zip(rows, meetings, strict=True)
+        # Whom we waited for may have taken it out of sight; these attendees are the present ones.
+        if sight.shows(meeting)
     }
 
 
 def to_meetings(
-    session: Session, scope: DataScope, rows: Sequence[MeetingRow], *, with_associations: bool
+    session: Session, sight: Sight, rows: Sequence[MeetingRow], *, with_associations: bool
 ) -> list[Meeting]:
     """Return the contract's objects for these rows, in their order."""
     uuids = [row.uuid for row in rows]
     attendees: dict[UUID, list[Attendee]] = defaultdict(list)
-    for one in _children(session, scope, AttendeeRow, uuids):
+    for one in _children(session, sight, AttendeeRow, uuids):
         attendees[one.meeting_uuid].append(
             Attendee(
                 uuid=one.uuid,
@@ -102,7 +104,7 @@ def to_meetings(
         )
     associations: dict[UUID, list[CrmAssociation]] = defaultdict(list)
     if with_associations:
-        for link in _children(session, scope, CrmAssociationRow, uuids):
+        for link in _children(session, sight, CrmAssociationRow, uuids):
             associations[link.meeting_uuid].append(
                 CrmAssociation(crm_obj_id=link.crm_obj_id, crm_obj_type=link.crm_obj_type)
             )
@@ -121,12 +123,12 @@ def notes_content(row: NotesRow) -> NotesContent:
 
 
 def _children(
-    session: Session, scope: DataScope, child: type[C], uuids: Collection[UUID]
+    session: Session, sight: Sight, child: type[C], uuids: Collection[UUID]
 ) -> Sequence[C]:
     if not uuids:
         return ()
     statement = select(child).where(
-        child.organization_id == scope.organization_id, child.meeting_uuid.in_(uuids)
+        child.organization_id == sight.organization_id, child.meeting_uuid.in_(uuids)
     )
     if issubclass(child, AttendeeRow | CrmAssociationRow):
         statement = statement.order_by(child.position)

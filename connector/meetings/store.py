@@ -1,4 +1,4 @@
-"""Meetings, transcripts and notes: every query within a DataScope, every call one transaction."""
+"""Meetings, transcripts and notes: every query within a Sight, every call one transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from connector.meetings.queries import (
 )
 from connector.meetings.record import Record, happened, merged, with_outcome
 from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 from keystore.clock import Clock
 from keystore.db import writing
 from webhooks import outbox
@@ -75,24 +75,26 @@ class Listed(Generic[T]):
 
 
 class Meetings:
-    """The meetings of all organizations, each seen through a DataScope."""
+    """The meetings of all organizations, each seen through a Sight."""
 
     def __init__(self, clock: Clock, links: Links) -> None:
         self._clock = clock
         self._links = links
 
-    def save(self, session: Session, scope: DataScope, uuid: UUID, given: MeetingInput) -> Saved:
+    def save(self, session: Session, sight: Sight, uuid: UUID, given: MeetingInput) -> Saved:
         """Add a meeting or replace it, and publish what happened to it.
 
-        The same input again changes nothing: `modified` stays, and no event is published.
+        The same input again changes nothing: `modified` stays, and no event is published. Who does
+        not see the whole organization changes what is in sight and adds nothing, as otherwise the
+        answer would tell whether a meeting out of sight has this uuid. Raises MeetingNotFound.
         """
         with writing(session):
-            return self._save(session, scope, [(uuid, given)], publish=True)[0]
+            return self._save(session, sight, [(uuid, given)], publish=True)[0]
 
     def save_many(
         self,
         session: Session,
-        scope: DataScope,
+        sight: Sight,
         records: Iterable[tuple[UUID, MeetingInput]],
         *,
         publish: bool = True,
@@ -101,64 +103,62 @@ class Meetings:
         """Save all of these or, when an exception comes up (from the iterable too), none.
 
         `progress` is called now and then with what was done so far. With publish=False no events
-        are published: for history that nobody wants to hear of.
+        are published: for history that nobody wants to hear of. Raises MeetingNotFound as `save`.
         """
         totals = Totals()
         with writing(session):
             for chunk in _chunks(records):
-                for saved in self._save(session, scope, chunk, publish=publish):
+                for saved in self._save(session, sight, chunk, publish=publish):
                     totals.count(saved)
                 session.expunge_all()  # written and done with; a long file must not pile up
                 progress(totals)
         return totals
 
-    def set_outcome(
-        self, session: Session, scope: DataScope, uuid: UUID, label: str | None
-    ) -> Saved:
+    def set_outcome(self, session: Session, sight: Sight, uuid: UUID, label: str | None) -> Saved:
         """Set a meeting's outcome, or clear it with None. Raises MeetingNotFound."""
         with writing(session):
-            stored = rows.load(session, scope, [uuid]).get(uuid)
+            stored = rows.load(session, sight, [uuid]).get(uuid)
             if stored is None:
                 raise MeetingNotFound
             row, old = stored
-            new = with_outcome(scope.organization_id, label, old, self._clock.now())
+            new = with_outcome(sight.organization_id, label, old, self._clock.now())
             if new is not old:
-                writes.change(session, scope, row, old, new)
+                writes.change(session, sight, row, old, new)
         return Saved(new.meeting, created=False, changed=new is not old)
 
     def get(
         self,
         session: Session,
-        scope: DataScope,
+        sight: Sight,
         uuid: UUID,
         *,
         include_crm_associations: bool = False,
     ) -> Meeting:
         """Return one meeting. Raises MeetingNotFound."""
         with session.begin():
-            row = session.scalar(select(MeetingRow).where(visible(scope), MeetingRow.uuid == uuid))
+            row = session.scalar(select(MeetingRow).where(visible(sight), MeetingRow.uuid == uuid))
             if row is None:
                 raise MeetingNotFound
             return rows.to_meetings(
-                session, scope, [row], with_associations=include_crm_associations
+                session, sight, [row], with_associations=include_crm_associations
             )[0]
 
-    def list(self, session: Session, scope: DataScope, query: MeetingsQuery) -> Listed[Meeting]:
+    def list(self, session: Session, sight: Sight, query: MeetingsQuery) -> Listed[Meeting]:
         """Return one page of the meetings asked for."""
-        condition = matching(scope, query)
+        condition = matching(sight, query)
         with session.begin():
             count = session.scalar(select(func.count()).select_from(MeetingRow).where(condition))
             found = session.scalars(
                 paged(select(MeetingRow).where(condition), query.order, query.page, query.page_size)
             ).all()
             meetings = rows.to_meetings(
-                session, scope, found, with_associations=query.include_crm_associations
+                session, sight, found, with_associations=query.include_crm_associations
             )
         return Listed(count or 0, meetings)
 
-    def transcript(self, session: Session, scope: DataScope, uuid: UUID) -> Transcript:
+    def transcript(self, session: Session, sight: Sight, uuid: UUID) -> Transcript:
         """Return a transcript by its own uuid. Raises TranscriptNotFound."""
-        row = self._transcript(session, scope, uuid)
+        row = self._transcript(session, sight, uuid)
         content = row.content
         return Transcript(
             uuid=uuid,
@@ -166,7 +166,7 @@ class Meetings:
             speakers=[Speaker.model_validate(one) for one in content["speakers"]],
             transcript=[Paragraph.model_validate(one) for one in content["transcript"]],
             transcription_vtt_url=self._links.vtt_url(
-                scope.organization_id, uuid, self._clock.now()
+                sight.organization_id, uuid, self._clock.now()
             ),
         )
 
@@ -186,18 +186,18 @@ class Meetings:
         self._links.check(
             organization_id, uuid, expires=expires, signature=signature, now=self._clock.now()
         )
-        row = self._transcript(session, DataScope(organization_id), uuid)
+        row = self._transcript(session, Sight(organization_id), uuid)
         return transcripts.as_vtt(TranscriptInput.model_validate(row.content))
 
-    def notes(self, session: Session, scope: DataScope, query: NotesQuery) -> Listed[Note]:
+    def notes(self, session: Session, sight: Sight, query: NotesQuery) -> Listed[Note]:
         """Return one page of the notes asked for, rendered."""
-        condition = notes_matching(scope, query)
+        condition = notes_matching(sight, query)
         joined = select(MeetingRow, NotesRow).join(NotesRow, of_meeting(NotesRow)).where(condition)
         with session.begin():
             count = session.scalar(select(func.count()).select_from(joined.subquery()))
             found = session.execute(paged(joined, query.order, query.page, query.page_size)).all()
             meetings = rows.to_meetings(
-                session, scope, [row for row, _ in found], with_associations=False
+                session, sight, [row for row, _ in found], with_associations=False
             )
         pairs = zip(meetings, (row for _, row in found), strict=True)
         return Listed(count or 0, [_note(meeting, row, query) for meeting, row in pairs])
@@ -205,46 +205,48 @@ class Meetings:
     def _save(
         self,
         session: Session,
-        scope: DataScope,
+        sight: Sight,
         chunk: Sequence[tuple[UUID, MeetingInput]],
         *,
         publish: bool,
     ) -> Sequence[Saved]:
         """Save meetings with different uuids, in the caller's transaction."""
         now = self._clock.now()
-        organization_id = scope.organization_id
-        stored = rows.load(session, scope, [uuid for uuid, _ in chunk])
+        organization_id = sight.organization_id
+        stored = rows.load(session, sight, [uuid for uuid, _ in chunk])
+        if len(stored) < len(chunk) and not sight.is_whole:
+            raise MeetingNotFound
         fresh = [
             merged(organization_id, uuid, given, None, now)
             for uuid, given in chunk
             if uuid not in stored
         ]
-        added = writes.add_meetings(session, scope, fresh)
+        added = writes.add_meetings(session, sight, fresh)
         if late := [one.meeting.uuid for one in fresh if one.meeting.uuid not in added]:
             # Another transaction added these since we looked; they are ours to change now.
-            stored |= rows.load(session, scope, late)
+            stored |= rows.load(session, sight, late)
         new = {record.meeting.uuid: record for record in fresh}
         results = []
         for uuid, given in chunk:
             row, old = (None, None) if uuid in added else stored[uuid]
             record = new[uuid] if old is None else merged(organization_id, uuid, given, old, now)
             if row is not None and old is not None and record is not old:
-                writes.change(session, scope, row, old, record)
+                writes.change(session, sight, row, old, record)
             if publish and record is not old:
-                self._publish(session, scope, old, record)
+                self._publish(session, sight, old, record)
             results.append(Saved(record.meeting, created=old is None, changed=record is not old))
         return results
 
-    def _publish(self, session: Session, scope: DataScope, old: Record | None, new: Record) -> None:
+    def _publish(self, session: Session, sight: Sight, old: Record | None, new: Record) -> None:
         now = self._clock.now()
         uuid = new.meeting.transcription_uuid
         vtt_url = None
         if new.transcript is not None and uuid is not None:
-            vtt_url = self._links.vtt_url(scope.organization_id, uuid, now)
+            vtt_url = self._links.vtt_url(sight.organization_id, uuid, now)
         for happening in happened(old, new):
             outbox.publish(
                 session,
-                organization_id=scope.organization_id,
+                organization_id=sight.organization_id,
                 event_type=happening,
                 body=events.body(happening, new, vtt_url),
                 subject=str(new.meeting.uuid),
@@ -252,13 +254,12 @@ class Meetings:
             )
 
     @staticmethod
-    def _transcript(session: Session, scope: DataScope, uuid: UUID) -> TranscriptRow:
+    def _transcript(session: Session, sight: Sight, uuid: UUID) -> TranscriptRow:
         with session.begin():
             row = session.scalar(
-                select(TranscriptRow).where(
-                    TranscriptRow.organization_id == scope.organization_id,
-                    TranscriptRow.uuid == uuid,
-                )
+                select(TranscriptRow)
+                .join(MeetingRow, of_meeting(TranscriptRow))
+                .where(visible(sight), TranscriptRow.uuid == uuid)
             )
         if row is None:
             raise TranscriptNotFound

@@ -20,14 +20,14 @@ from connector.meetings.models import (
 )
 from connector.meetings.record import Record, transcription_uuid
 from connector.meetings.rows import PLAIN
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 
 _MEETINGS = cast("Table", MeetingRow.__table__)
 
 Child = type[AttendeeRow] | type[CrmAssociationRow] | type[TranscriptRow] | type[NotesRow]
 
 
-def add_meetings(session: Session, scope: DataScope, records: Iterable[Record]) -> set[UUID]:
+def add_meetings(session: Session, sight: Sight, records: Iterable[Record]) -> set[UUID]:
     """Insert these meetings with all that belongs to them; return the uuids that were free.
 
     A meeting that another transaction has inserted meanwhile is left alone and not returned.
@@ -39,53 +39,53 @@ def add_meetings(session: Session, scope: DataScope, records: Iterable[Record]) 
     added = set(
         session.scalars(
             kind.insert(_MEETINGS).on_conflict_do_nothing().returning(_MEETINGS.c.uuid),
-            [_columns(scope, record) for record in by_uuid.values()],
+            [_columns(sight, record) for record in by_uuid.values()],
         )
     )
     new = [record for uuid, record in by_uuid.items() if uuid in added]
-    _insert(session, AttendeeRow, [row for one in new for row in _attendees(scope, one)])
-    _insert(session, CrmAssociationRow, [row for one in new for row in _associations(scope, one)])
-    _insert(session, TranscriptRow, [row for one in new for row in _transcript(scope, one)])
-    _insert(session, NotesRow, [row for one in new for row in _notes(scope, one, None)])
+    _insert(session, AttendeeRow, [row for one in new for row in _attendees(sight, one)])
+    _insert(session, CrmAssociationRow, [row for one in new for row in _associations(sight, one)])
+    _insert(session, TranscriptRow, [row for one in new for row in _transcript(sight, one)])
+    _insert(session, NotesRow, [row for one in new for row in _notes(sight, one, None)])
     return added
 
 
-def change(session: Session, scope: DataScope, row: MeetingRow, old: Record, new: Record) -> None:
+def change(session: Session, sight: Sight, row: MeetingRow, old: Record, new: Record) -> None:
     """Write what differs between the stored record and the new one."""
-    for column, value in _columns(scope, new).items():
+    for column, value in _columns(sight, new).items():
         setattr(row, column, value)
     session.flush()
     if new.meeting.attendees != old.meeting.attendees:
-        _replace(session, scope, AttendeeRow, row.uuid, _attendees(scope, new))
+        _replace(session, sight, AttendeeRow, row.uuid, _attendees(sight, new))
     if new.meeting.crm_associations != old.meeting.crm_associations:
-        _replace(session, scope, CrmAssociationRow, row.uuid, _associations(scope, new))
+        _replace(session, sight, CrmAssociationRow, row.uuid, _associations(sight, new))
     if new.transcript != old.transcript:
-        _replace(session, scope, TranscriptRow, row.uuid, _transcript(scope, new))
+        _replace(session, sight, TranscriptRow, row.uuid, _transcript(sight, new))
     if new.notes != old.notes:
         created = session.scalar(
             select(NotesRow.created).where(
-                NotesRow.organization_id == scope.organization_id,
+                NotesRow.organization_id == sight.organization_id,
                 NotesRow.meeting_uuid == row.uuid,
             )
         )
-        _replace(session, scope, NotesRow, row.uuid, _notes(scope, new, created))
+        _replace(session, sight, NotesRow, row.uuid, _notes(sight, new, created))
 
 
 def _replace(
     session: Session,
-    scope: DataScope,
+    sight: Sight,
     child: Child,
     uuid: UUID,
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    session.execute(_without(child, scope, uuid))
+    session.execute(_without(child, sight, uuid))
     _insert(session, child, rows)
 
 
-def _without(child: Child, scope: DataScope, uuid: UUID) -> Delete:
+def _without(child: Child, sight: Sight, uuid: UUID) -> Delete:
     return (
         delete(child)
-        .where(child.organization_id == scope.organization_id, child.meeting_uuid == uuid)
+        .where(child.organization_id == sight.organization_id, child.meeting_uuid == uuid)
         .execution_options(synchronize_session=False)
     )
 
@@ -95,10 +95,10 @@ def _insert(session: Session, child: Child, rows: Sequence[Mapping[str, Any]]) -
         session.execute(insert(child), rows)
 
 
-def _columns(scope: DataScope, record: Record) -> dict[str, Any]:
+def _columns(sight: Sight, record: Record) -> dict[str, Any]:
     meeting = record.meeting
     return {
-        "organization_id": scope.organization_id,
+        "organization_id": sight.organization_id,
         **{field: getattr(meeting, field) for field in PLAIN},
         "call": _plain(record.call) if record.call else None,
         "purpose": meeting.purpose.label if meeting.purpose else None,
@@ -106,14 +106,14 @@ def _columns(scope: DataScope, record: Record) -> dict[str, Any]:
     }
 
 
-def _belonging(scope: DataScope, record: Record) -> dict[str, Any]:
-    return {"organization_id": scope.organization_id, "meeting_uuid": record.meeting.uuid}
+def _belonging(sight: Sight, record: Record) -> dict[str, Any]:
+    return {"organization_id": sight.organization_id, "meeting_uuid": record.meeting.uuid}
 
 
-def _attendees(scope: DataScope, record: Record) -> list[dict[str, Any]]:
+def _attendees(sight: Sight, record: Record) -> list[dict[str, Any]]:
     return [
         {
-            **_belonging(scope, record),
+            **_belonging(sight, record),
             "position": position,
             "uuid": one.uuid,
             "email": one.email,
@@ -125,10 +125,10 @@ def _attendees(scope: DataScope, record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _associations(scope: DataScope, record: Record) -> list[dict[str, Any]]:
+def _associations(sight: Sight, record: Record) -> list[dict[str, Any]]:
     return [
         {
-            **_belonging(scope, record),
+            **_belonging(sight, record),
             "position": position,
             "crm_obj_id": one.crm_obj_id,
             "crm_obj_type": one.crm_obj_type,
@@ -137,19 +137,19 @@ def _associations(scope: DataScope, record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _transcript(scope: DataScope, record: Record) -> list[dict[str, Any]]:
+def _transcript(sight: Sight, record: Record) -> list[dict[str, Any]]:
     if record.transcript is None:
         return []
-    uuid = transcription_uuid(scope.organization_id, record.meeting.uuid)
-    return [{**_belonging(scope, record), "uuid": uuid, "content": _plain(record.transcript)}]
+    uuid = transcription_uuid(sight.organization_id, record.meeting.uuid)
+    return [{**_belonging(sight, record), "uuid": uuid, "content": _plain(record.transcript)}]
 
 
-def _notes(scope: DataScope, record: Record, created: datetime | None) -> list[dict[str, Any]]:
+def _notes(sight: Sight, record: Record, created: datetime | None) -> list[dict[str, Any]]:
     if record.notes is None:
         return []
     return [
         {
-            **_belonging(scope, record),
+            **_belonging(sight, record),
             "created": created or record.meeting.modified,
             "modified": record.meeting.modified,
             "sections": [_plain(one) for one in record.notes.sections],

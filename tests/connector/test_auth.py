@@ -56,6 +56,7 @@ def test_both_schemes_open_the_door(
         "name": "Zapier",
         "client_key": issued.key.client_key,
         "scopes": sorted(scopes.DEFAULT),
+        "data_scope": "org_full",
     }
 
 

@@ -263,7 +263,12 @@ def test_a_key_does_only_what_it_may(add_caller: AddCaller) -> None:
     reader, writer = add_caller("meetings:read"), add_caller("meetings:write")
     check_problem(put(reader), 403)
     check_problem(reader.patch(PATH, json={"outcome": None}), 403)
-    assert put(writer).status_code == 201
+    check_problem(writer.get(PATH), 403)
+    check_problem(writer.patch(PATH, json={"outcome": None}), 404)
+    made = put(writer)
+    assert (made.status_code, made.json) == (201, {"uuid": str(MEETING)})
+    changed = writer.patch(PATH, json={"outcome": {"label": "Won"}})
+    assert (changed.status_code, changed.json) == (200, {"uuid": str(MEETING)})
     check_problem(writer.get(PATH), 403)
     check_problem(writer.get("/v1/meetings/", query_string=JANUARY), 403)
     assert reader.get(PATH).status_code == 200

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from connector.meetings import ingest
 from connector.meetings.ingest import MeetingInput
 from connector.meetings.schemas import Transcript
-from connector.meetings.scope import DataScope
+from connector.meetings.sight import Sight
 from connector.meetings.store import Meetings, Saved
 from keystore.db import Database
 from webhooks.models import Event
@@ -58,31 +58,31 @@ class Product:
     def __init__(self, database: Database, meetings: Meetings, organization_id: UUID) -> None:
         self.database = database
         self.meetings = meetings
-        self.scope = DataScope(organization_id)
+        self.sight = Sight(organization_id)
 
     def put(self, uuid: UUID = MEETING, /, **changes: Any) -> Saved:
         with self.database.session() as session:
-            return self.meetings.save(session, self.scope, uuid, read(**changes))
+            return self.meetings.save(session, self.sight, uuid, read(**changes))
 
     def set_outcome(self, label: str | None, uuid: UUID = MEETING) -> Saved:
         with self.database.session() as session:
-            return self.meetings.set_outcome(session, self.scope, uuid, label)
+            return self.meetings.set_outcome(session, self.sight, uuid, label)
 
     def get(self, uuid: UUID = MEETING) -> Any:
         with self.database.session() as session:
-            return self.meetings.get(session, self.scope, uuid, include_crm_associations=True)
+            return self.meetings.get(session, self.sight, uuid, include_crm_associations=True)
 
     def transcript(self, uuid: UUID | None) -> Transcript:
         assert uuid is not None
         with self.database.session() as session:
-            return self.meetings.transcript(session, self.scope, uuid)
+            return self.meetings.transcript(session, self.sight, uuid)
 
     def events(self) -> list[tuple[str, str]]:
         """Return (type, subject) of all events of this organization, oldest first."""
         with self.database.session() as session, session.begin():
             found = session.execute(
                 select(Event.created_at, Event.type, Event.subject).where(
-                    Event.organization_id == self.scope.organization_id
+                    Event.organization_id == self.sight.organization_id
                 )
             ).all()
         return [(kind, subject) for _, kind, subject in sorted(found)]
@@ -92,7 +92,7 @@ class Product:
             return list(
                 session.scalars(
                     select(Event.body).where(
-                        Event.organization_id == self.scope.organization_id, Event.type == kind
+                        Event.organization_id == self.sight.organization_id, Event.type == kind
                     )
                 )
             )

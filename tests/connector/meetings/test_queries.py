@@ -109,7 +109,7 @@ def save(product: Product, given: list[dict[str, Any]]) -> list[Meeting]:
     with product.database.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM meetings")
     with product.database.session() as session:
-        product.meetings.save_many(session, product.scope, records, publish=False)
+        product.meetings.save_many(session, product.sight, records, publish=False)
     return [product.get(uuid) for uuid, _ in records]
 
 
@@ -122,7 +122,7 @@ def test_a_list_holds_what_a_loop_would_find(
     stranger.put(subject="Somebody else's", start_at=START.isoformat(), end_at=None)
     for query in queries:
         with product.database.session() as session:
-            assert product.meetings.list(session, product.scope, query) == naive(meetings, query)
+            assert product.meetings.list(session, product.sight, query) == naive(meetings, query)
 
 
 @pytest.mark.parametrize("order", ["start_at", "-start_at"])
@@ -134,7 +134,7 @@ def test_pages_neither_overlap_nor_skip_when_all_start_at_once(
     for page in range(1, 4):
         query = MeetingsQuery(START, START, page=page, page_size=10, order=order)
         with product.database.session() as session:
-            found = product.meetings.list(session, product.scope, query)
+            found = product.meetings.list(session, product.sight, query)
         assert found.count == 23
         seen += [one.uuid for one in found.results]
     assert sorted(seen) == sorted(one.uuid for one in meetings)

@@ -45,7 +45,7 @@ def test_the_same_again_changes_nothing(product: Product, clock: ManualClock) ->
 def test_what_was_read_can_be_sent_back(product: Product) -> None:
     product.put(transcript=TRANSCRIPT, notes=NOTES, purpose={"label": "Demo"}, duration=12.5)
     with product.database.session() as session:
-        shown = product.meetings.get(session, product.scope, MEETING).to_json()
+        shown = product.meetings.get(session, product.sight, MEETING).to_json()
     assert not product.put(**shown).changed
 
 
@@ -154,7 +154,7 @@ def test_null_takes_content_and_outcome_away(product: Product) -> None:
     assert not meeting.transcript_ready
     assert not meeting.notes_ready
     with product.database.session() as session:
-        assert product.meetings.notes(session, product.scope, ALL_NOTES).count == 0
+        assert product.meetings.notes(session, product.sight, ALL_NOTES).count == 0
     with pytest.raises(TranscriptNotFound):
         product.transcript(meeting.transcription_uuid)
 
@@ -201,7 +201,7 @@ def test_notes_keep_their_moment_of_creation(product: Product, clock: ManualCloc
     clock.advance(60)
     product.put(notes=[{"heading": "New", "text": ""}], subject="Another")
     with product.database.session() as session:
-        [note] = product.meetings.notes(session, product.scope, ALL_NOTES).results
+        [note] = product.meetings.notes(session, product.sight, ALL_NOTES).results
     assert (note.created, note.modified) == (created, changed)
 
 
@@ -214,9 +214,9 @@ def test_organizations_neither_see_nor_touch_each_other(
     with pytest.raises(MeetingNotFound):
         stranger.set_outcome("Won")
     with stranger.database.session() as session:
-        assert stranger.meetings.list(session, stranger.scope, ALL).count == 0
+        assert stranger.meetings.list(session, stranger.sight, ALL).count == 0
     with stranger.database.session() as session:
-        assert stranger.meetings.notes(session, stranger.scope, ALL_NOTES).count == 0
+        assert stranger.meetings.notes(session, stranger.sight, ALL_NOTES).count == 0
     with pytest.raises(TranscriptNotFound):
         stranger.transcript(ours.transcription_uuid)
 
@@ -232,7 +232,7 @@ def test_many_meetings_are_all_saved(product: Product) -> None:
     with product.database.session() as session:
         totals = product.meetings.save_many(
             session,
-            product.scope,
+            product.sight,
             [(uuid, read(transcript=TRANSCRIPT)) for uuid in [*uuids, *uuids[:5]]],
             progress=lambda done: seen.append(done.seen),
         )
@@ -245,7 +245,7 @@ def test_many_meetings_are_all_saved(product: Product) -> None:
 def test_a_later_record_of_one_batch_changes_an_earlier_one(product: Product) -> None:
     records = [(MEETING, read(subject=subject, notes=NOTES)) for subject in "abc"]
     with product.database.session() as session:
-        totals = product.meetings.save_many(session, product.scope, records)
+        totals = product.meetings.save_many(session, product.sight, records)
     assert totals == Totals(created=1, changed=2)
     assert product.get().subject == "c"
     assert sorted(product.events()) == sorted([ENDED, *NOTED])
@@ -258,16 +258,16 @@ def test_a_batch_is_saved_whole_or_not_at_all(product: Product) -> None:
         raise RuntimeError("line 601 is bad")
 
     with pytest.raises(RuntimeError), product.database.session() as session:
-        product.meetings.save_many(session, product.scope, records())
+        product.meetings.save_many(session, product.sight, records())
     with product.database.session() as session:
-        assert product.meetings.list(session, product.scope, ALL).count == 0
+        assert product.meetings.list(session, product.sight, ALL).count == 0
     assert product.events() == []
 
 
 def test_a_batch_can_be_saved_in_silence(product: Product) -> None:
     with product.database.session() as session:
         product.meetings.save_many(
-            session, product.scope, [(MEETING, read(notes=NOTES))], publish=False
+            session, product.sight, [(MEETING, read(notes=NOTES))], publish=False
         )
     assert product.get().notes_ready
     assert product.events() == []
