@@ -82,6 +82,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     accounts = Accounts(clock)
     db = Database(settings.database_url)
     mail = Mails(vault)
+    meetings = Meetings(clock, Links(vault, settings.base_url))
     services = Services(
         settings=settings,
         db=db,
@@ -106,8 +107,8 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         mail=mail,
         leaks=Leaks(vault, clock, mail, settings.base_url),
         leak_feed=LeakFeed(settings.leak_keys_url, clock),
+        reach=meetings.reach,
     )
-    meetings = Meetings(clock, Links(services.vault, settings.base_url))
     return Parts(services, Hooks(catalog, subscriptions), meetings)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from keystore.errors import BadScopes
 
@@ -103,6 +104,13 @@ class Rights:
     def only(self, operations: frozenset[str]) -> "Rights":
         """Return these rights cut down to some operations."""
         return Rights(self.operations & operations, self.data, self.person)
+
+
+class Reach(NamedTuple):
+    """How much somebody's rights let them see: meetings, and how many of these are private."""
+
+    meetings: int
+    private: int
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,10 @@
 """The ground floor's collaborators in one value, as the pages and the floors above get them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from keystore.accounts import Accounts
 from keystore.clock import Clock
@@ -11,6 +15,7 @@ from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.people import People
+from keystore.scopes import Reach, Rights
 from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
 from keystore.settings import Settings
@@ -42,3 +47,5 @@ class Services:
     mail: Mails
     leaks: Leaks
     leak_feed: LeakFeed
+    #: What rights in an organization would show, for a dry run; the floor with the data knows.
+    reach: Callable[[Session, UUID, Rights], Reach]

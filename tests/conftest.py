@@ -14,6 +14,8 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
 from connector.app import Parts, assemble, create_app
+from connector.meetings.links import Links
+from connector.meetings.store import Meetings
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
@@ -148,6 +150,7 @@ def services(
         mail=Mails(vault),
         leaks=Leaks(vault, clock, Mails(vault), app_settings.base_url),
         leak_feed=LeakFeed(app_settings.leak_keys_url, clock),
+        reach=Meetings(clock, Links(vault, app_settings.base_url)).reach,
     )
 
 

@@ -27,6 +27,7 @@ from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transc
 from connector.meetings.sight import Sight
 from keystore.clock import Clock
 from keystore.db import writing
+from keystore.scopes import READING, Reach, Rights
 from webhooks import outbox
 
 CHUNK = 500
@@ -155,6 +156,17 @@ class Meetings:
                 session, sight, found, with_associations=query.include_crm_associations
             )
         return Listed(count or 0, meetings)
+
+    def reach(self, session: Session, organization_id: UUID, rights: Rights) -> Reach:
+        """Return how many meetings somebody with these rights sees in an organization."""
+        if not rights.operations & READING:
+            return Reach(0, 0)
+        sight = Sight.of(organization_id, rights)
+        counts = select(func.count(), func.count().filter(MeetingRow.is_private.is_(True))).where(
+            visible(sight)
+        )
+        with session.begin():
+            return Reach(*session.execute(counts).one())
 
     def transcript(self, session: Session, sight: Sight, uuid: UUID) -> Transcript:
         """Return a transcript by its own uuid. Raises TranscriptNotFound."""

@@ -11,7 +11,7 @@ import pytest
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.queries import MeetingsQuery, NotesQuery
 from connector.meetings.sight import Sight
-from keystore.scopes import DataScope, Rights
+from keystore.scopes import DataScope, Reach, Rights
 from tests.connector.meetings.support import NOTES, TRANSCRIPT, Product
 
 MEL = "Mel@Northwind.example"
@@ -151,6 +151,19 @@ def test_what_turns_private_or_loses_its_person_is_gone_from_then_on(product: Pr
     assert shared.get(uuid)
     with pytest.raises(MeetingNotFound):
         own.get(uuid)
+
+
+def test_a_dry_run_tells_how_much_rights_would_show(
+    product: Product, meetings_by_name: dict[str, UUID], data: DataScope
+) -> None:
+    def reach(*operations: str) -> Reach:
+        rights = Rights(frozenset(operations), data, MEL if data.is_personal else None)
+        with product.database.session() as session:
+            return product.meetings.reach(session, product.sight.organization_id, rights)
+
+    private = [name for name in SEEN[data] if name.endswith("private")]
+    assert reach("notes:read", "webhooks:manage") == Reach(len(SEEN[data]), len(private))
+    assert reach("meetings:write", "webhooks:manage", "keys:manage") == reach() == Reach(0, 0)
 
 
 def test_no_rights_reach_into_another_organization(
