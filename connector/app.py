@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Flask
 
 from connector import api, health, oauth
+from connector.application import Application
 from connector.meetings.events import event_types
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
@@ -114,7 +115,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
 
 def create_app(parts: Parts) -> Flask:
     """Make the Flask app: the pages of both lower floors, the API, OAuth, the health check."""
-    app = Flask("connector", static_folder=None)
+    app = Application("connector", static_folder=None)
     app.extensions["keyhook"] = parts.services
     app.extensions["keyhook_webhooks"] = parts.hooks
     app.extensions["keyhook_meetings"] = parts.meetings

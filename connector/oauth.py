@@ -33,7 +33,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from connector import auth
 from keystore import access, scopes
 from keystore.access import Access
-from keystore.pages import csrf
 from keystore.verification import VerifiedKey, VerifiedToken
 
 GRANT = "client_credentials"
@@ -352,5 +351,4 @@ def init_app(app: Flask) -> None:
     """Put the endpoints into an app whose `extensions["keyhook"]` holds the Services."""
     # At DEBUG Authlib logs what it issues; ours does not come by there, another version's might.
     logging.getLogger("authlib").setLevel(logging.INFO)
-    csrf.exempt(bp)  # no cookie opens anything here, so no other site can borrow one
     app.register_blueprint(bp)

@@ -33,17 +33,18 @@ def parse(texts: Iterable[str]) -> list[str]:
     return [str(one) for one in ordered]
 
 
-def allow(networks: Sequence[str], address: str | None) -> bool:
+@lru_cache(maxsize=4096)
+def allow(networks: tuple[str, ...], address: str | None) -> bool:
     """Tell whether a request from this address may use a key with these networks.
 
     An IPv4 address is the same in its IPv6 clothes (`::ffff:192.0.2.1`; RFC 4291, 2.5.5.2). What is
-    not an address is in no network.
+    not an address is in no network. Answers are kept: a key is used again and again from one place.
     """
     try:
         here = _plain(address or "")
     except ValueError:
         return False
-    return any(here.version == one.version and here in one for one in _networks(tuple(networks)))
+    return any(here.version == one.version and here in one for one in map(ip_network, networks))
 
 
 def client_address(
@@ -89,8 +90,3 @@ def _unmapped(network: Network) -> Network:
     if mapped is None or network.prefixlen < 96:  # noqa: PLR2004 - the bits of the clothes
         return network
     return ip_network(f"{mapped}/{network.prefixlen - 96}")
-
-
-@lru_cache(maxsize=4096)
-def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ip_network(text) for text in texts)

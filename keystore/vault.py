@@ -37,6 +37,7 @@ class Vault:
         keys = [key.reveal().encode() for key in secret_keys]
         self._keys = {_subkey(key, b"id")[:KEY_ID_BYTES].hex(): key for key in keys}
         self._current = next(iter(self._keys))
+        self._digest_keys = {one: _subkey(key, b"digest v1") for one, key in self._keys.items()}
         # The same work for a Client Key that does not exist: a digest that nothing matches.
         self.dummy_digest = f"{DIGEST_VERSION}${self._current}${'0' * 64}"
 
@@ -47,6 +48,14 @@ class Vault:
     def digests(self, text: str) -> list[str]:
         """Return all the digests that a text may be stored under, one for each key that we have."""
         return [self._digest(text, key_id) for key_id in self._keys]
+
+    @staticmethod
+    def among(digest: str, digests: list[str]) -> bool:
+        """Tell whether a stored digest is one of these, in a time that tells nothing of it."""
+        stored, found = digest.encode(), False
+        for one in digests:
+            found |= hmac.compare_digest(one.encode(), stored)
+        return found
 
     def prefixes(self) -> list[str]:
         """Return how the digests begin that we can check."""
@@ -64,8 +73,9 @@ class Vault:
         return hmac.compare_digest(self._digest(text, key_id).encode(), digest.encode())
 
     def _digest(self, text: str, key_id: str) -> str:
-        key = _subkey(self._keys[key_id], b"digest v1")
-        tag = hmac.digest(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+        tag = hmac.digest(
+            self._digest_keys[key_id], text.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hex()
         return f"{DIGEST_VERSION}${key_id}${tag}"
 
     def seal(self, plain: SecretValue, context: str) -> bytes:

@@ -124,15 +124,17 @@ class Verification:
     def by_secret(self, client_key: str, client_secret: str) -> VerifiedKey | None:
         """Return whose credential this is, or None for whatever reason it is not valid.
 
-        One read and two digests for each well-formed pair, known or not, overlap or not, so that
-        an answer's time tells nothing; a pair that we cannot have issued is refused without either.
+        One read, one digest (under each secret key that there is) and two comparisons for each
+        well-formed pair, known or not, overlap or not, so that an answer's time tells nothing; a
+        pair that we cannot have issued is refused without any.
         """
         if not credentials.well_formed(client_key, client_secret):
             return None
         rows = self._by_client_key(client_key=client_key)
-        matching = [row for row in rows if self._vault.matches(client_secret, row.digest)]
+        digests, among = self._vault.digests(client_secret), self._vault.among
+        matching = [row for row in rows if among(row.digest, digests)]
         for _ in range(len(rows), MOST_ALIVE):
-            self._vault.matches(client_secret, self._vault.dummy_digest)
+            among(self._vault.dummy_digest, digests)
         if not matching:
             return None
         [row] = matching
@@ -166,7 +168,7 @@ class Verification:
         granted = _rights(row)
         if row.revoked_at is not None or not works or granted is None:
             return None
-        key = _verified(row, granted.only(frozenset(_texts(row.token_scopes))))
+        key = _verified(row, granted.only(_set(row.token_scopes)))
         return VerifiedToken(row.token_id, key, row.created_at, row.token_expires_at)
 
     def _bury(self, which: ColumnElement[bool], now: datetime) -> None:
@@ -198,13 +200,18 @@ def _life(row: Any) -> KeyLife:
 def _rights(row: Any) -> Rights | None:
     is_admin = row.role is Role.ADMIN
     owner = None if row.email is None else Owner(row.email, is_admin, row.is_active)
-    return scopes.rights(frozenset(_texts(row.scopes)), row.data_scope, owner)
+    return scopes.rights(_set(row.scopes), row.data_scope, owner)
+
+
+# Keys have few different lists, and each request brings one as JSON.
+@lru_cache(maxsize=4096)
+def _texts(column: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(column or "[]"))
 
 
 @lru_cache(maxsize=4096)
-def _texts(column: str | None) -> tuple[str, ...]:
-    """Read a list from its JSON; keys have few different ones, and each request brings one."""
-    return tuple(json.loads(column or "[]"))
+def _set(column: str) -> frozenset[str]:
+    return frozenset(json.loads(column))
 
 
 def _verified(row: Any, granted: Rights) -> VerifiedKey:

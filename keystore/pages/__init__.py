@@ -45,7 +45,7 @@ def init_app(app: Flask) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a page may stay open over lunch
     )
-    headers.init_app(app)  # before the CSRF check: the cheaper lock first
+    headers.init_app(app, csrf)
     csrf.init_app(app)
     if not app.has_static_folder:
         app.static_url_path = ""  # Bootstrap-Flask appends it to its own: /bootstrap/...

@@ -1,6 +1,7 @@
 """Locks that a browser turns for us: what a page may load, who may frame it, who may post to it."""
 
 from flask import Flask, Response, request
+from flask_wtf import CSRFProtect
 from werkzeug.exceptions import Forbidden
 
 # No inline script or style, nothing from elsewhere, no framing, forms go home only.
@@ -20,20 +21,33 @@ class CrossSite(Forbidden):
     """Another web site made this browser post to us (W3C Fetch Metadata)."""
 
 
-def init_app(app: Flask) -> None:
-    """Refuse forms from other sites and put the security headers on every page."""
-    app.before_request(_guard)
+def init_app(app: Flask, csrf: CSRFProtect) -> None:
+    """Refuse forms from other sites and put the security headers on every page.
+
+    Each form needs its token, too. The API has neither cookies nor forms, and pays for none of it.
+    """
+
+    def guard() -> None:
+        if request.method not in SAFE_METHODS and not is_api():
+            _refuse_strangers()  # first, as it is the cheaper lock
+            csrf.protect()
+
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # it is done here
+    app.before_request(guard)
     app.after_request(_add_headers)
 
 
+def is_api_path(path: str) -> bool:
+    """Tell whether a path is the API's, which has rules and errors of its own."""
+    return path.startswith(("/v1/", "/oauth/", "/.well-known/"))
+
+
 def is_api() -> bool:
-    """Tell whether this request is for the API, which has rules and errors of its own."""
-    return request.path.startswith(("/v1/", "/oauth/", "/.well-known/"))
+    """Tell whether this request is for the API."""
+    return is_api_path(request.path)
 
 
-def _guard() -> None:
-    if request.method in SAFE_METHODS or is_api():
-        return
+def _refuse_strangers() -> None:
     request.max_content_length = MAX_FORM_BYTES
     if request.headers.get("Sec-Fetch-Site") not in OWN_SITES:
         raise CrossSite

@@ -79,3 +79,13 @@ def test_all_digests_of_a_text_are_those_of_each_key() -> None:
     both = Vault([SecretValue("n" * 64), SecretValue("o" * 64)])
 
     assert both.digests("text") == [new.digest("text"), old.digest("text")]
+
+
+@given(st.text(), st.text())
+def test_a_digest_of_any_of_the_keys_is_among_those_of_its_text(text: str, other: str) -> None:
+    newer = Vault([NEW, OLD])
+    for maker in (VAULT, newer):
+        assert newer.among(maker.digest(text), newer.digests(text))
+        assert newer.among(maker.digest(text), newer.digests(other)) == (text == other)
+    assert not VAULT.among(newer.digest(text), VAULT.digests(text)), "made with a key we lack"
+    assert not newer.among(newer.dummy_digest, newer.digests(text))
