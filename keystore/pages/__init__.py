@@ -11,6 +11,7 @@ from keystore.pages import (
     errors,
     front,
     headers,
+    leaks,
     life,
     mailing,
     navigation,
@@ -56,6 +57,7 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
     app.register_blueprint(life.blueprint)
+    app.register_blueprint(leaks.blueprint)
     app.register_blueprint(audit_log.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(second_factor.blueprint)

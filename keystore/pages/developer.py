@@ -1,5 +1,6 @@
 """Settings -> Organization -> Developer: the organization's keys, for its admins."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,7 @@ from keystore.errors import (
     NameTaken,
 )
 from keystore.keys import Issued
-from keystore.models import Key
+from keystore.models import Key, Secret
 from keystore.pages.confirm import recent_sign_in
 from keystore.pages.errors import calm
 from keystore.pages.forms import ActForm, AddKeyForm, DeleteForm, NameForm, RegenerateForm
@@ -91,12 +92,13 @@ def show(key_id: UUID) -> ResponseReturnValue:
     """Show one key, without its secret. A reload of the page with the secret ends up here."""
     key = get(key_id)
     with services().db.session() as db:
-        secrets = services().keys.secrets(db, key_id, organization_id=the_visitor().organization.id)
+        reports = services().leaks.reports(db, key.organization_id, key_id)
     return render_template(
         "keys/show.html",
         key=key,
         scopes=scopes.OPERATIONS,
-        secrets=secrets,
+        secrets=_secrets(key),
+        reports=reports,
         act=ActForm(),
         **connections(key),
     )
@@ -170,7 +172,11 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
         abort(HTTPStatus.BAD_REQUEST)
     key = get(key_id)
     form.generation.data = key.generation
-    return render_template("keys/regenerate.html", form=form, key=key, **connections(key))
+    if request.args.get("how") == "compromised":
+        form.how.data = "compromised"
+    return render_template(
+        "keys/regenerate.html", form=form, key=key, secrets=_secrets(key), **connections(key)
+    )
 
 
 @blueprint.route("/keys/<uuid:key_id>/delete/", methods=["GET", "POST"])
@@ -215,6 +221,11 @@ def get(key_id: UUID) -> Key:
     organization_id = the_visitor().organization.id
     with services().db.session() as db:
         return services().keys.get(db, key_id, organization_id=organization_id)
+
+
+def _secrets(key: Key) -> Sequence[Secret]:
+    with services().db.session() as db:
+        return services().keys.secrets(db, key.id, organization_id=key.organization_id)
 
 
 def _reveal(issued: Issued, status: HTTPStatus) -> ResponseReturnValue:

@@ -1,6 +1,8 @@
 """What the pages ask for. Whether a name will do is the services' to say, not a form's."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from flask_wtf import FlaskForm
@@ -13,16 +15,18 @@ from wtforms import (
     RadioField,
     SelectField,
     StringField,
+    TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import UUID, InputRequired, Optional
+from wtforms.validators import UUID, InputRequired, Length, Optional
 from wtforms.widgets import HiddenInput
 
 from keystore.models import NAME_LENGTH
-from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP
+from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP, LeakPolicy
 
 #: Keeps the fields of the question apart from those of the form that it interrupts.
 CONFIRM_PREFIX = "confirm-"
+LONGEST_PASTE = 10_000
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
@@ -156,6 +160,51 @@ class ExpiryForm(Form):
         [Optional()],
         description="From then on the key is refused for good. Leave it empty for a key that "
         "does not expire.",
+    )
+
+
+class PasteForm(Form):
+    """A text in which there may be a secret; it is never shown again, not even beside an error."""
+
+    pasted = TextAreaField(
+        "What you found",
+        [
+            InputRequired("Paste what you found."),
+            Length(max=LONGEST_PASTE, message="Paste only the lines around it."),
+        ],
+        description="A Client Secret or an access token, alone or with the lines around it. It is "
+        "checked and not kept.",
+        render_kw={
+            "autocomplete": "off",
+            "autocapitalize": "off",
+            "spellcheck": "false",
+            "rows": 4,
+        },
+    )
+
+    def validate(self, extra_validators: Mapping[str, Sequence[Any]] | None = None) -> bool:
+        """Check the form; what does not go through is not carried back to the page either."""
+        is_valid = bool(super().validate(extra_validators))
+        if not is_valid:
+            self.pasted.data = ""
+        return is_valid
+
+
+class LeakPolicyForm(Form):
+    """What is done when a secret was found in the open."""
+
+    policy = RadioField(
+        "What happens to it?",
+        [InputRequired("Choose one of the three.")],
+        choices=[
+            SelectChoice(LeakPolicy.NOTIFY, "Nothing: you decide, once you have read the mail"),
+            SelectChoice(
+                LeakPolicy.RETIRE, "It ends within a day, so that you have time to change over"
+            ),
+            SelectChoice(
+                LeakPolicy.KILL, "It ends at once, and whatever uses it stops until you change over"
+            ),
+        ],
     )
 
 

@@ -39,6 +39,7 @@ def navigation() -> list[Entry]:
     items = [
         NavItem("Client keys", "developer.index"),
         *added,
+        NavItem("Found a key?", "leaks.index"),
         NavItem("Audit log", "audit_log.index"),
     ]
     addresses = [url_for(item.endpoint) for item in items]
