@@ -16,12 +16,15 @@ from keystore.carrier import Carrier
 from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
 from keystore.grants import Grants
+from keystore.invitations import Invitations
 from keystore.keys import Keys
+from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.pages import NavItem
 from keystore.people import People
+from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
@@ -69,6 +72,7 @@ class Parts:
             services.clock,
             transport,
             sender=services.settings.mail_from,
+            errands=[services.knocks.answer],
         )
 
 
@@ -80,9 +84,10 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
-    accounts = Accounts(clock)
+    accounts, mails = Accounts(clock), Mails(vault)
+    people = People(accounts, mails, clock, base_url=settings.base_url)
+    resets = Resets(accounts, people, mails, clock, base_url=settings.base_url)
     db = Database(settings.database_url)
-    mail = Mails(vault)
     meetings = Meetings(clock, Links(vault, settings.base_url))
     services = Services(
         settings=settings,
@@ -104,9 +109,12 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
-        people=People(accounts, clock),
-        mail=mail,
-        leaks=Leaks(vault, clock, mail, settings.base_url),
+        people=people,
+        mail=mails,
+        invitations=Invitations(accounts, mails, clock, base_url=settings.base_url),
+        resets=resets,
+        knocks=Knocks(vault, clock, resets),
+        leaks=Leaks(vault, clock, mails, settings.base_url),
         leak_feed=LeakFeed(settings.leak_keys_url, clock),
         reach=meetings.reach,
     )

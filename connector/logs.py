@@ -8,8 +8,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-#: Client Secrets, access tokens and signing secrets, wherever they stand in a text.
-SECRETS = re.compile(r"kh[st][0-9a-z]{20,}|whsec_[0-9A-Za-z+/=]+")
+#: Client Secrets, access tokens, links in mails and signing secrets, wherever they stand.
+SECRETS = re.compile(r"kh[lst][0-9a-z]{20,}|whsec_[0-9A-Za-z+/=]+")
 AUTHORIZATION = re.compile(r"(?i)((?:bearer|basic)\s+)[^\s'\",]+")
 
 

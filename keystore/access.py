@@ -16,11 +16,13 @@ from uuid import UUID
 
 from flask import current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from keystore import audit
 from keystore.audit import Actor
 from keystore.credentials import SecretValue
+from keystore.knocks import Kind
 from keystore.models import Organization, Role, SignIn, User
 from keystore.services import Services
 from keystore.sessions import fingerprint
@@ -161,21 +163,51 @@ def end() -> None:
     g.pop("visitor", None)
 
 
-def password_of(email: str, password: SecretValue) -> User | None:
+def password_of(email: str, password: SecretValue, kind: Kind = Kind.SIGN_IN) -> User | None:
     """Return the person whose password this is; every page that asks for one comes here.
 
     Raises TooManyFailures when there were too many wrong ones; a browser in which this person has
-    signed in before has a count of its own.
+    signed in before has a count of its own. The kind is what is refused to a wrong one.
     """
     email = email.strip().lower()
     with services().db.session() as db:
-        user = services().accounts.by_email(db, email)
-        device = None if user is None else _known().get(user.id.hex)
-        attempt = services().throttle.begin(db, email, address=request.remote_addr, device=device)
+        attempt = services().throttle.begin(
+            db, email, address=request.remote_addr, device=_device(db, email)
+        )
         found = services().accounts.authenticate(db, email, password)
         if found is not None:
             services().throttle.succeed(db, attempt)
+        else:
+            _knock(db, kind, email)
     return found
+
+
+def forget_password(email: str) -> None:
+    """Have a link for a new password sent, if the address is somebody's; nobody sees whether.
+
+    Raises TooManyFailures when it was asked for too often.
+    """
+    email = email.strip().lower()
+    with services().db.session() as db:
+        services().throttle.begin(
+            db,
+            f"forgotten {email}",
+            address=request.remote_addr,
+            device=_device(db, email),
+        )
+        _knock(db, Kind.FORGOTTEN, email)
+
+
+def _device(db: Session, email: str) -> str | None:
+    """Return the name that this browser has for a person who has signed in with it before."""
+    user = services().accounts.by_email(db, email)
+    return None if user is None else _known().get(user.id.hex)
+
+
+def _knock(db: Session, kind: Kind, email: str) -> None:
+    services().knocks.note(
+        db, kind, email, address=request.remote_addr, agent=request.user_agent.string
+    )
 
 
 def needs_code(user: User) -> bool:
@@ -220,6 +252,17 @@ def code_of(user: User, code: str) -> bool:
         right = services().second_factor.check(db, user, code, who)
         if right:
             services().throttle.succeed(db, attempt)
+        else:
+            audit.refuse(
+                db,
+                services().clock.now(),
+                who,
+                "session.started",
+                organization_id=user.organization_id,
+                subject_type="user",
+                subject_id=user.id,
+                reason="WrongCode",
+            )
     return right
 
 

@@ -43,7 +43,7 @@ class Accounts:
         """Add an organization. Raises BadName, and AccountError when there is one of this name."""
         organization = Organization(id=uuid4(), name=clean_name(name), created_at=self._clock.now())
         taken = f"There is an organization named {organization.name!r} already."
-        with _taken(taken), writing(session):
+        with unless_taken(taken), writing(session):
             self._add_organization(session, organization, actor)
         return organization
 
@@ -60,8 +60,8 @@ class Accounts:
         actor: Actor,
     ) -> User:
         """Add a person. Raises BadName, and AccountError for a bad or taken e-mail or password."""
-        user = self._new_user(organization_id, email, name, role, password)
-        with _taken(f"There is an account for {user.email} already."), writing(session):
+        user = self.new_user(organization_id, email, name, role, password)
+        with unless_taken(f"There is an account for {user.email} already."), writing(session):
             self._add_user(session, user, actor)
         return user
 
@@ -80,18 +80,19 @@ class Accounts:
         The admin is called what their address begins with, unless a name is given.
         """
         organization = Organization(id=uuid4(), name=clean_name(name), created_at=self._clock.now())
-        user = self._new_user(
+        user = self.new_user(
             organization.id, email, admin or email.partition("@")[0], Role.ADMIN, password
         )
         taken = "There is such an organization, or such an account, already."
-        with _taken(taken), writing(session):
+        with unless_taken(taken), writing(session):
             self._add_organization(session, organization, actor)
             self._add_user(session, user, actor)
         return organization
 
-    def _new_user(
+    def new_user(
         self, organization_id: UUID, email: str, name: str, role: Role, password: SecretValue
     ) -> User:
+        """Return a person who is in no table yet. Raises BadName and AccountError."""
         return User(
             id=uuid4(),
             organization_id=organization_id,
@@ -192,7 +193,7 @@ class Accounts:
 
 
 @contextmanager
-def _taken(detail: str) -> Iterator[None]:
+def unless_taken(detail: str) -> Iterator[None]:
     """Say in our words that a name or an address is in use."""
     try:
         yield

@@ -95,13 +95,37 @@ def refuse(
 
     An organization that does not exist has no log.
     """
+    with writing(session):
+        if session.get(Organization, organization_id) is not None:
+            record_refusal(
+                session,
+                now,
+                actor,
+                action,
+                organization_id=organization_id,
+                subject_type=subject_type,
+                subject_id=subject_id,
+                **detail,
+            )
+
+
+def record_refusal(
+    session: Session,
+    now: datetime,
+    actor: Actor,
+    action: str,
+    *,
+    organization_id: UUID,
+    subject_type: str,
+    subject_id: UUID,
+    **detail: Any,
+) -> None:
+    """Write down that something was refused, in the caller's transaction, which changes nothing."""
     event_row = _event(now, actor, action, detail)
     event_row.outcome = Outcome.REFUSED
     event_row.organization_id = organization_id
     event_row.subject_type, event_row.subject_id = subject_type, str(subject_id)
-    with writing(session):
-        if session.get(Organization, organization_id) is not None:
-            _tell(session, event_row)
+    _tell(session, event_row)
 
 
 def refusals(

@@ -2,10 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+
+from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
@@ -15,6 +18,8 @@ from keystore.mail import Job, Mails
 from keystore.smtp import Transport, recipient
 
 PAUSE = 1.0  # seconds between two looks for work
+#: Something small that is done now and again beside the server; its result is of no matter.
+Errand = Callable[[Session], object]
 TIDY_EVERY = timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
@@ -24,14 +29,25 @@ class Carrier:
     """Sends what is due. Each process may have one: no mail is taken by two at a time."""
 
     def __init__(
-        self, db: Database, mails: Mails, clock: Clock, transport: Transport | None, *, sender: str
+        self,
+        db: Database,
+        mails: Mails,
+        clock: Clock,
+        transport: Transport | None,
+        *,
+        sender: str,
+        errands: Sequence[Errand] = (),
     ) -> None:
-        """Make a carrier; without a transport it only gives up what nobody sends."""
+        """Make a carrier; without a transport it only gives up what nobody sends.
+
+        errands: what is to be done before each look for mails; may post some.
+        """
         self._db = db
         self._mails = mails
         self._clock = clock
         self._transport = transport
         self._sender = sender
+        self._errands = errands
         self._tidied_at: datetime | None = None
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -43,6 +59,9 @@ class Carrier:
     def run_once(self, stop: threading.Event | None = None) -> int:
         """Send what is due at the moment; return how many mails were sent."""
         self._tidy()
+        for run in self._errands:
+            with self._db.session() as session:
+                run(session)
         if self._transport is None:
             return 0
         sent = 0

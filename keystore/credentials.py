@@ -11,8 +11,10 @@ only the secret was leaked (secret scanners need both halves of a pair in one fi
 the checksum refuses typos without a database. The checksum is no protection: anyone can compute it.
 
 An access token is built like a Client Secret, behind `kht`; its 20 public characters are its own.
+The link in a mail ends in `khl` and 40 random characters.
 """
 
+import hashlib
 import re
 import zlib
 from collections.abc import Callable
@@ -22,8 +24,10 @@ ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 KEY_PREFIX = "khk"
 SECRET_PREFIX = "khs"  # noqa: S105 - a prefix, not a secret
 TOKEN_PREFIX = "kht"  # noqa: S105 - as above
+LINK_PREFIX = "khl"
 PUBLIC_LENGTH = 20
 RANDOM_LENGTH = 32  # 32 * log2(36) = 165 bits; NIST SP 800-63B asks for 112 to allow a fast hash
+LINK_LENGTH = 40  # 206 bits
 CHECKSUM_LENGTH = 7  # 36^7 > 2^32
 
 # \Z, not $: a trailing newline is not part of a credential.
@@ -132,6 +136,16 @@ def generate_access_token(random: Random) -> SecretValue:
     """Return a new access token."""
     body = TOKEN_PREFIX + "".join(random.choices(ALPHABET, k=PUBLIC_LENGTH + RANDOM_LENGTH))
     return SecretValue(body + checksum(body))
+
+
+def generate_link_token(random: Random) -> SecretValue:
+    """Return what makes a link in a mail work, once."""
+    return SecretValue(LINK_PREFIX + "".join(random.choices(ALPHABET, k=LINK_LENGTH)))
+
+
+def link_digest(token: str) -> str:
+    """Return what is kept of a link: its SHA-256, as there is nothing in it to be guessed."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def public_part(access_token: str) -> str | None:

@@ -123,6 +123,30 @@ class WrongCode(KeystoreError):
     detail = "That code is not right. Wait for your app's next one and try again."
 
 
+class AlreadyHere(AccountError):
+    """Somebody who is in the organization already was invited."""
+
+    detail = "This person is in your organization already."
+
+
+class NoSuchInvitation(KeystoreError):
+    """No open invitation of this organization has this id."""
+
+    detail = "This invitation was accepted or withdrawn in the meantime."
+
+
+class LinkOver(KeystoreError):
+    """The link of a mail was used, replaced or withdrawn, or its time is over."""
+
+    detail = "This link does not work any more."
+
+
+class NotOneself(KeystoreError):
+    """An admin has to ask another one for this."""
+
+    detail = "You can't reset your own second factor here. Turn it off under your account."
+
+
 class BadMail(KeystoreError):
     """A mail's address or subject cannot stand in its head."""
 

@@ -1,4 +1,4 @@
-"""The mail room's table: what is to be sent, and what became of it."""
+"""The tables around mails: what is to be sent, and what the links in some of them are good for."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Uuid, literal_col
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keystore.db import Base, UtcDateTime
-from keystore.models import stored_as_text
+from keystore.models import AGENT_LENGTH, Role, stored_as_text
 
 ADDRESS_LENGTH = 254
 SUBJECT_LENGTH = 200
@@ -52,3 +52,61 @@ class Mail(Base):
 
 #: Spelled out, not as a parameter: only so do both databases see that the small index fits.
 IS_WAITING = Mail.state == literal_column("'waiting'")
+
+
+_OPEN = text("accepted_at IS NULL AND withdrawn_at IS NULL")
+
+
+class Invitation(Base):
+    """A seat kept for somebody. Only the digest of the link that takes it is here."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        Index(
+            "uq_invitations_open",
+            "organization_id",
+            "email",
+            unique=True,
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    email: Mapped[str] = mapped_column(String(ADDRESS_LENGTH))
+    role: Mapped[Role] = mapped_column(stored_as_text(Role))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime)  # of the link that works
+    #: The link works strictly before this moment.
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class PasswordReset(Base):
+    """A link with which a person may choose a new password, once; only its digest is here."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    fingerprint: Mapped[str] = mapped_column(String(16))  # of the password that it replaces
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Works strictly before this moment; some time later the row is removed.
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Knock(Base):
+    """Something a stranger did at the door, not looked into yet; gone once it was."""
+
+    __tablename__ = "knocks"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(32))
+    sealed_email: Mapped[bytes] = mapped_column(LargeBinary)  # people type passwords there
+    address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))

@@ -1,27 +1,35 @@
 """What happens to people after they were added: a new password ends what the old one began."""
 
+import logging
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from keystore import audit, sessions
+from keystore import audit, letters, second_factor, sessions
 from keystore.accounts import Accounts
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
-from keystore.errors import LastAdmin, NoSuchPerson
+from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself
+from keystore.letters import Letter
+from keystore.mail import Mails
 from keystore.models import Organization, Role, SignIn, User
+
+log = logging.getLogger(__name__)
 
 
 class People:
     """Changes to people; each is one transaction with its audit event."""
 
-    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, mails: Mails, clock: Clock, *, base_url: str) -> None:
         self._accounts = accounts
+        self._mails = mails
         self._clock = clock
+        self._base_url = base_url
 
     def change_password(
         self, session: Session, user: User, password: SecretValue, *, kept: SignIn, actor: Actor
@@ -43,6 +51,13 @@ class People:
                 .values(fingerprint=sessions.fingerprint(stored))
             )
             self._record(session, stored, actor, "user.password_changed", sessions_ended=ended)
+            self.tell_of_new_password(session, stored, self._clock.now())
+
+    def tell_of_new_password(self, session: Session, user: User, now: datetime) -> None:
+        """Post the mail that somebody's password is a new one, in the caller's transaction."""
+        at = f"{now:%Y-%m-%d, %H:%M} UTC"
+        letter = letters.password_changed(email=user.email, at=at, site=self._base_url)
+        self._tell(session, user, letter, now)
 
     def list(self, session: Session, organization_id: UUID) -> Sequence[User]:
         """Return everybody in an organization by name, those who have left last."""
@@ -88,6 +103,43 @@ class People:
                 user.is_active = True
                 self._record(session, user, actor, "user.activated")
         return user
+
+    @audit.refusals("second_factor.reset", of="user")
+    def reset_second_factor(
+        self, session: Session, user_id: UUID, *, organization_id: UUID, admin: User, actor: Actor
+    ) -> bool:
+        """Turn off the second factor of somebody who lost it, and tell them; return if it was on.
+
+        Raises NoSuchPerson, and NotOneself: whoever has found a browser open cannot drop the
+        factor in it.
+        """
+        if user_id == admin.id:
+            raise NotOneself
+        now = self._clock.now()
+        with writing(session):
+            user = self._locked(session, user_id, organization_id)
+            if not second_factor.forget(session, user.id):
+                return False
+            self._record(session, user, actor, "second_factor.reset")
+            at = f"{now:%Y-%m-%d, %H:%M} UTC"
+            letter = letters.second_factor_reset(
+                email=user.email, admin=admin.name, at=at, site=self._base_url
+            )
+            self._tell(session, user, letter, now)
+        return True
+
+    def _tell(self, session: Session, user: User, letter: Letter, now: datetime) -> None:
+        try:
+            self._mails.post(
+                session,
+                to=user.email,
+                subject=letter.subject,
+                text=letter.text,
+                now=now,
+                organization_id=user.organization_id,
+            )
+        except BadMail as error:  # what was done stays done
+            log.warning("Somebody is not told of a change. %s", error.detail)
 
     @staticmethod
     def _locked(session: Session, user_id: UUID, organization_id: UUID) -> User:

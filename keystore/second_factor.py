@@ -34,6 +34,19 @@ class SecondFactor:
         with session.begin():
             return self._confirmed(session, user_id) is not None
 
+    def used_by(self, session: Session, organization_id: UUID) -> frozenset[UUID]:
+        """Return who of an organization has it on."""
+        with session.begin():
+            return frozenset(
+                session.scalars(
+                    select(Factor.user_id)
+                    .join(User, User.id == Factor.user_id)
+                    .where(
+                        User.organization_id == organization_id, Factor.confirmed_at.is_not(None)
+                    )
+                )
+            )
+
     def recovery_codes_left(self, session: Session, user_id: UUID) -> int:
         """Return how many recovery codes have not been used."""
         with session.begin():
@@ -115,9 +128,7 @@ class SecondFactor:
     def turn_off(self, session: Session, user: User, actor: Actor) -> bool:
         """Demand no codes any more; tell whether any were."""
         with writing(session):
-            was_on = self._confirmed(session, user.id) is not None
-            session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-            session.execute(delete(Factor).where(Factor.user_id == user.id))
+            was_on = forget(session, user.id)
             if was_on:
                 self._record(session, user, actor, "second_factor.off")
         return was_on
@@ -183,6 +194,13 @@ class SecondFactor:
             subject_id=user.id,
             email=user.email,
         )
+
+
+def forget(session: Session, user_id: UUID) -> bool:
+    """Drop a person's factor and codes in the caller's transaction; tell whether it was on."""
+    session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    dropped = delete(Factor).where(Factor.user_id == user_id).returning(Factor.confirmed_at)
+    return any(session.scalars(dropped).all())
 
 
 def _context(user_id: UUID) -> str:

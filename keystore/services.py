@@ -10,11 +10,14 @@ from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
 from keystore.grants import Grants
+from keystore.invitations import Invitations
 from keystore.keys import Keys
+from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.people import People
+from keystore.resets import Resets
 from keystore.scopes import Reach, Rights
 from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
@@ -45,6 +48,9 @@ class Services:
     second_factor: SecondFactor
     people: People
     mail: Mails
+    invitations: Invitations
+    resets: Resets
+    knocks: Knocks
     leaks: Leaks
     leak_feed: LeakFeed
     #: What rights in an organization would show, for a dry run; the floor with the data knows.

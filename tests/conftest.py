@@ -22,12 +22,15 @@ from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.grants import Grants
+from keystore.invitations import Invitations
 from keystore.keys import Issued, Keys
+from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
 from keystore.models import Organization, Role, User
 from keystore.people import People
+from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
@@ -132,6 +135,9 @@ def services(
     verification: Verification,
     keys: Keys,
 ) -> Services:
+    mails, base_url = Mails(vault), app_settings.base_url
+    people = People(accounts, mails, clock, base_url=base_url)
+    resets = Resets(accounts, people, mails, clock, base_url=base_url)
     return Services(
         settings=app_settings,
         db=database,
@@ -146,9 +152,12 @@ def services(
         sessions=Sessions(clock),
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
-        people=People(accounts, clock),
-        mail=Mails(vault),
-        leaks=Leaks(vault, clock, Mails(vault), app_settings.base_url),
+        people=people,
+        mail=mails,
+        invitations=Invitations(accounts, mails, clock, base_url=base_url),
+        resets=resets,
+        knocks=Knocks(vault, clock, resets),
+        leaks=Leaks(vault, clock, mails, base_url),
         leak_feed=LeakFeed(app_settings.leak_keys_url, clock),
         reach=Meetings(clock, Links(vault, app_settings.base_url)).reach,
     )

@@ -9,8 +9,10 @@ from keystore.pages import (
     account,
     audit_log,
     errors,
+    forgotten,
     front,
     headers,
+    invitations,
     leaks,
     life,
     mailing,
@@ -62,6 +64,8 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(account.blueprint)
     app.register_blueprint(second_factor.blueprint)
     app.register_blueprint(people.blueprint)
+    app.register_blueprint(invitations.blueprint)
+    app.register_blueprint(forgotten.blueprint)
     _declare_static_files_public(app)
 
 

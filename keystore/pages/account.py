@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from keystore.access import actor, password_of, services, signed_in, the_visitor
 from keystore.credentials import SecretValue
 from keystore.errors import AccountError, TooManyFailures
+from keystore.knocks import Kind
 from keystore.pages.forms import PasswordForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/settings/account")
@@ -38,7 +39,8 @@ def password() -> ResponseReturnValue:
     if form.validate_on_submit():
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         try:
-            if password_of(person.user.email, SecretValue(form.present.data or "")) is None:
+            present = SecretValue(form.present.data or "")
+            if password_of(person.user.email, present, Kind.NEW_PASSWORD) is None:
                 form.present.errors = ["That is not your present password."]
             else:
                 with services().db.session() as db:

@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from keystore.access import actor, password_of, services, the_visitor
 from keystore.credentials import SecretValue
 from keystore.errors import TooManyFailures
+from keystore.knocks import Kind
 from keystore.pages.forms import CONFIRM_PREFIX, ConfirmForm
 
 V = TypeVar("V", bound=Callable[..., object])
@@ -67,7 +68,8 @@ def _question() -> ResponseReturnValue | None:
 def _check(form: ConfirmForm) -> str | None:
     """Try the password; return what is wrong, or None when it is the person."""
     person = the_visitor()
-    if password_of(person.user.email, SecretValue(form.password.data or "")) is None:
+    password = SecretValue(form.password.data or "")
+    if password_of(person.user.email, password, Kind.CONFIRMATION) is None:
         return WRONG
     with services().db.session() as db:
         services().sessions.confirm(db, person.sign_in, person.user, actor())

@@ -21,12 +21,13 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import UUID, InputRequired, Length, Optional
 from wtforms.widgets import HiddenInput
 
-from keystore.models import NAME_LENGTH
+from keystore.models import NAME_LENGTH, Role
 from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP, LeakPolicy
 
 #: Keeps the fields of the question apart from those of the form that it interrupts.
 CONFIRM_PREFIX = "confirm-"
 LONGEST_PASTE = 10_000
+GOOD_ONES = "12 characters or more. A few words that only you would put together do well."
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF comes without types
@@ -95,7 +96,62 @@ class PasswordForm(Form):
     new = PasswordField(
         "New password",
         [InputRequired("Choose a new password.")],
-        description="12 characters or more. A few words that only you would put together do well.",
+        description=GOOD_ONES,
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class EmailForm(Form):
+    """The address of somebody who has forgotten their password."""
+
+    email = EmailField(
+        "E-mail",
+        [InputRequired("Enter your e-mail address."), Length(max=254)],
+        render_kw={"autocomplete": "username", "autofocus": True},
+    )
+
+
+class NewPasswordForm(Form):
+    """A password that replaces a forgotten one."""
+
+    new = PasswordField(
+        "New password",
+        [InputRequired("Choose a new password.")],
+        description=GOOD_ONES,
+        render_kw={"autocomplete": "new-password", "autofocus": True},
+    )
+
+
+class InviteForm(Form):
+    """Whom to invite, and as what."""
+
+    email = EmailField(
+        "E-mail",
+        [InputRequired("Enter the e-mail address of the person.")],
+        render_kw={"autocomplete": "off"},
+    )
+    role = SelectField(
+        "Role",
+        choices=[
+            SelectChoice(Role.MEMBER, "Member: has an account of their own"),
+            SelectChoice(Role.ADMIN, "Admin: manages keys and people"),
+        ],
+        default=Role.MEMBER,
+    )
+
+
+class AcceptForm(Form):
+    """What somebody who was invited is called, and their password."""
+
+    name = StringField(
+        "Your name",
+        [InputRequired("Say what you are called.")],
+        render_kw={"autocomplete": "name", "autofocus": True, "maxlength": NAME_LENGTH},
+    )
+    new = PasswordField(
+        "Password",
+        [InputRequired("Choose a password.")],
+        description=GOOD_ONES,
         render_kw={"autocomplete": "new-password"},
     )
 

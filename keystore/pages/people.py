@@ -7,23 +7,40 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from keystore.access import actor, admin_only, services, the_visitor
-from keystore.errors import LastAdmin
+from keystore.errors import LastAdmin, NotOneself
 from keystore.models import Role
 from keystore.pages.confirm import recent_sign_in
 from keystore.pages.errors import calm
+from keystore.pages.forms import InviteForm
 
 blueprint = Blueprint("people", __name__, url_prefix="/settings/organization/people")
 
-CHANGES = {"admin", "member", "deactivate", "activate"}
+CHANGES = {"admin", "member", "deactivate", "activate", "reset-second-factor"}
 
 
 @blueprint.get("/")
 @admin_only
 def index() -> ResponseReturnValue:
     """List everybody."""
+    return people_page(InviteForm())
+
+
+def people_page(form: InviteForm, status: int = HTTPStatus.OK) -> ResponseReturnValue:
+    """Render everybody, with the form of an invitation."""
+    organization_id = the_visitor().organization.id
     with services().db.session() as db:
-        listed = services().people.list(db, the_visitor().organization.id)
-    return render_template("people.html", people=listed)
+        listed = services().people.list(db, organization_id)
+        invited = services().invitations.list(db, organization_id)
+        factors = services().second_factor.used_by(db, organization_id)
+    page = render_template(
+        "people.html",
+        people=listed,
+        invited=invited,
+        factors=factors,
+        form=form,
+        now=services().clock.now(),
+    )
+    return page, status
 
 
 @blueprint.post("/<uuid:user_id>/<change>/")
@@ -44,6 +61,15 @@ def change(user_id: UUID, change: str) -> ResponseReturnValue:
             elif change == "activate":
                 user = people.activate(db, user_id, organization_id=organization_id, actor=actor())
                 said = f"{user.name} can sign in again."
+            elif change == "reset-second-factor":
+                was_on = people.reset_second_factor(
+                    db,
+                    user_id,
+                    organization_id=organization_id,
+                    admin=the_visitor().user,
+                    actor=actor(),
+                )
+                said = "The second factor is off." if was_on else "The second factor was off."
             else:
                 user = people.change_role(
                     db, user_id, Role(change), organization_id=organization_id, actor=actor()
@@ -55,6 +81,13 @@ def change(user_id: UUID, change: str) -> ResponseReturnValue:
             error.detail,
             HTTPStatus.CONFLICT,
             link=("Back to the people", url_for(".index")),
+        )
+    except NotOneself as error:
+        return calm(
+            "Ask another admin",
+            error.detail,
+            HTTPStatus.CONFLICT,
+            link=("Your account", url_for("account.index")),
         )
     flash(said)
     return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)

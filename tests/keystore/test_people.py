@@ -6,25 +6,37 @@ from threading import Barrier
 
 import pytest
 
-from keystore import audit
+from keystore import audit, one_time_codes, trail
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
-from keystore.errors import AccountError, LastAdmin, NoSuchPerson
-from keystore.models import Role, User
+from keystore.errors import AccountError, LastAdmin, NoSuchPerson, NotOneself
+from keystore.models import Organization, Outcome, Role, User
 from keystore.people import People
+from keystore.services import Services
 from keystore.sessions import Sessions
 from tests.conftest import PASSWORD
+from tests.support.mailbox import letters
 
 NEW = "staple and another horse"
 
 
+@pytest.fixture
+def people(services: Services) -> People:
+    return services.people
+
+
 def test_a_new_password_ends_all_other_sign_ins(
-    database: Database, accounts: Accounts, clock: ManualClock, admin: User, member: User
+    database: Database,
+    accounts: Accounts,
+    people: People,
+    clock: ManualClock,
+    admin: User,
+    member: User,
 ) -> None:
-    people, sessions = People(accounts, clock), Sessions(clock)
+    sessions = Sessions(clock)
 
     def begin(user: User) -> str:
         with database.session() as session:
@@ -50,9 +62,9 @@ def test_a_new_password_ends_all_other_sign_ins(
 
 
 def test_a_password_that_is_too_short_changes_nothing(
-    database: Database, accounts: Accounts, clock: ManualClock, admin: User
+    database: Database, accounts: Accounts, people: People, clock: ManualClock, admin: User
 ) -> None:
-    people, sessions = People(accounts, clock), Sessions(clock)
+    sessions = Sessions(clock)
     with database.session() as session:
         token = sessions.begin(session, admin, address=None, agent="").reveal()
         found = sessions.find(session, token)
@@ -61,11 +73,6 @@ def test_a_password_that_is_too_short_changes_nothing(
             people.change_password(session, admin, SecretValue("x"), kept=found[0], actor=SYSTEM)
         assert sessions.find(session, token) is not None
         assert accounts.authenticate(session, admin.email, SecretValue(PASSWORD)) is not None
-
-
-@pytest.fixture
-def people(accounts: Accounts, clock: ManualClock) -> People:
-    return People(accounts, clock)
 
 
 def test_who_is_deactivated_is_out_at_once_and_may_be_let_in_again(
@@ -148,3 +155,94 @@ def test_two_admins_who_step_down_at_once_leave_one(
         assert sorted(pool.map(step_down, [admin, other])) == [False, True]
     with database.session() as session:
         assert len(accounts.admins(session, admin.organization_id)) == 1
+
+
+def turn_on(services: Services, clock: ManualClock, user: User) -> None:
+    with services.db.session() as session:
+        secret = services.second_factor.prepare(session, user)
+        step = one_time_codes.step(clock.now())
+        code = one_time_codes.code(one_time_codes.as_bytes(secret), step)
+        services.second_factor.turn_on(session, user, code, SYSTEM)
+
+
+def test_an_admin_turns_off_the_second_factor_of_who_has_lost_it(
+    services: Services, people: People, clock: ManualClock, admin: User, member: User
+) -> None:
+    turn_on(services, clock, member)
+    of = member.organization_id
+    with services.db.session() as session:
+        assert services.second_factor.used_by(session, of) == {member.id}
+        assert people.reset_second_factor(
+            session, member.id, organization_id=of, admin=admin, actor=SYSTEM
+        )
+        assert not services.second_factor.is_on(session, member.id)
+        assert services.second_factor.recovery_codes_left(session, member.id) == 0
+        # A second time there is nothing to turn off, and nothing to tell.
+        assert not people.reset_second_factor(
+            session, member.id, organization_id=of, admin=admin, actor=SYSTEM
+        )
+        last = audit.events(session, of)[-1]
+    assert (last.action, last.subject_id) == ("second_factor.reset", str(member.id))
+    [letter] = letters(services.db, services.vault)
+    assert (letter.to, letter.subject) == (member.email, "Your second factor was turned off")
+    assert "Ada" in letter.text
+
+
+def test_nobody_turns_off_their_own_this_way_nor_that_of_another_organization(
+    services: Services,
+    accounts: Accounts,
+    people: People,
+    clock: ManualClock,
+    admin: User,
+    member: User,
+) -> None:
+    turn_on(services, clock, admin)
+    of = admin.organization_id
+    with services.db.session() as session, pytest.raises(NotOneself):
+        people.reset_second_factor(session, admin.id, organization_id=of, admin=admin, actor=SYSTEM)
+    with services.db.session() as session:
+        contoso = accounts.create_organization(session, name="Contoso", actor=SYSTEM)
+        with pytest.raises(NoSuchPerson):
+            people.reset_second_factor(
+                session, admin.id, organization_id=contoso.id, admin=member, actor=SYSTEM
+            )
+        assert services.second_factor.is_on(session, admin.id)
+        refused = trail.page(session, of, trail.Filter(outcome=Outcome.REFUSED)).events
+    assert [(row.action, row.detail["reason"]) for row in refused] == [
+        ("second_factor.reset", "NotOneself")
+    ]
+    assert letters(services.db, services.vault) == []
+
+
+def test_whoever_changes_their_password_is_told(
+    services: Services, people: People, admin: User
+) -> None:
+    with services.db.session() as session:
+        token = services.sessions.begin(session, admin, address=None, agent="").reveal()
+        found = services.sessions.find(session, token)
+        assert found is not None
+        people.change_password(session, admin, SecretValue(NEW), kept=found[0], actor=SYSTEM)
+
+    [letter] = letters(services.db, services.vault)
+    assert (letter.to, letter.subject) == (admin.email, "Your password was changed")
+    assert NEW not in letter.text
+
+
+def test_an_address_that_no_mail_gets_to_keeps_nobody_from_a_new_password(
+    services: Services, people: People, organization: Organization
+) -> None:
+    with services.db.session() as session:
+        odd = services.accounts.create_user(
+            session,
+            organization_id=organization.id,
+            email="jürgen@northwind.example",
+            name="Jürgen",
+            role=Role.MEMBER,
+            password=SecretValue(PASSWORD),
+            actor=SYSTEM,
+        )
+        token = services.sessions.begin(session, odd, address=None, agent="").reveal()
+        found = services.sessions.find(session, token)
+        assert found is not None
+        people.change_password(session, odd, SecretValue(NEW), kept=found[0], actor=SYSTEM)
+        assert services.accounts.authenticate(session, odd.email, SecretValue(NEW)) is not None

@@ -31,6 +31,7 @@ def test_every_view_says_who_may_call_it(app: Flask) -> None:
     assert {endpoint for endpoint, who in declared.items() if who == Access("admin")} == {
         "people.index",
         "people.change",
+        *(f"invitations.{view}" for view in ("invite", "send_again", "withdraw")),
         "audit_log.index",
         "audit_log.export",
         *(f"developer.{view}" for view in ("index", "add", "show", "rename", "regenerate")),
