@@ -22,6 +22,7 @@ from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
+from keystore.members import Members
 from keystore.pages import NavItem
 from keystore.people import People
 from keystore.resets import Resets
@@ -110,6 +111,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
         people=people,
+        members=Members(clock),
         mail=mails,
         invitations=Invitations(accounts, mails, clock, base_url=settings.base_url),
         resets=resets,

@@ -27,6 +27,16 @@ class KeyNotFound(KeystoreError):
     detail = "There is no such key; it may have been deleted."
 
 
+class NotYourKey(KeyNotFound):
+    """There is such a key, but not for this person, who is told what a stranger is told."""
+
+
+class BeyondMembers(KeystoreError):
+    """Only an admin may do this."""
+
+    detail = "Only an admin of your organization may do this."
+
+
 class BadName(KeystoreError):
     """A name is empty, too long, or holds characters that nobody can see."""
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from keystore import audit, held, networks, scopes
+from keystore import audit, held, networks, ownership, scopes
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
@@ -33,11 +33,13 @@ class Grants:
     ) -> Key:
         """Give a key these scopes instead of those it has; owner_id as in Keys.create.
 
-        A legacy key may stay one; no other becomes one. Raises BadScopes, KeyNotFound, KeyExpired.
+        A legacy key may stay one; no other becomes one. Raises BadScopes, BeyondMembers,
+        KeyNotFound, KeyExpired.
         """
         granted = scopes.parse(granted)
         with writing(session):
-            key = held.usable(session, key_id, organization_id)
+            held.hold_owner(session, owner_id)
+            key = held.usable(session, key_id, organization_id, actor)
             if data is not key.data_scope:
                 scopes.parse_data(data)
             before = held.grant(key)
@@ -45,6 +47,7 @@ class Grants:
             after = held.grant(key)
             if after != before:
                 held.check_owner(session, key)
+                ownership.check_grant(session, actor, key)
                 held.record(
                     session,
                     self._clock.now(),
@@ -72,7 +75,7 @@ class Grants:
         """
         after = networks.parse(allowed) or None
         with writing(session):
-            key = held.usable(session, key_id, organization_id)
+            key = held.usable(session, key_id, organization_id, actor)
             before, key.networks = key.networks, after
             if before != after:
                 held.record(

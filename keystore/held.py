@@ -5,25 +5,37 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from keystore import audit, generations
+from keystore import audit, generations, ownership
 from keystore.audit import Actor
 from keystore.errors import BadScopes, KeyExpired, KeyNotFound
 from keystore.models import Key, User
+from keystore.ownership import Doing
 
 
-def live(session: Session, key_id: UUID, organization_id: UUID) -> Key:
-    """Return a key for reading. Raises KeyNotFound, also for another organization's."""
-    return _found(session.get(Key, key_id, populate_existing=True), organization_id)
+def live(session: Session, key_id: UUID, organization_id: UUID, actor: Actor) -> Key:
+    """Return a key for reading. Raises KeyNotFound, also for one that the actor may not see."""
+    key = _found(session.get(Key, key_id, populate_existing=True), organization_id)
+    ownership.check(session, actor, key, Doing.LOOK)
+    return key
 
 
-def to_change(session: Session, key_id: UUID, organization_id: UUID) -> Key:
+def to_change(
+    session: Session,
+    key_id: UUID,
+    organization_id: UUID,
+    actor: Actor,
+    doing: Doing = Doing.CHANGE,
+) -> Key:
     """Return a key to change; until the end of the transaction nobody else changes it.
 
-    SQLite knows no row locks and needs none: there a writer is alone.
+    SQLite knows no row locks and needs none: there a writer is alone. Raises KeyNotFound, and
+    BeyondMembers for what only an admin may do.
     """
     lock = {"key_share": True}
     key = session.get(Key, key_id, populate_existing=True, with_for_update=lock)
-    return _found(key, organization_id)
+    key = _found(key, organization_id)
+    ownership.check(session, actor, key, doing)
+    return key
 
 
 def _found(key: Key | None, organization_id: UUID) -> Key:
@@ -32,12 +44,18 @@ def _found(key: Key | None, organization_id: UUID) -> Key:
     return key
 
 
-def usable(session: Session, key_id: UUID, organization_id: UUID) -> Key:
+def usable(
+    session: Session,
+    key_id: UUID,
+    organization_id: UUID,
+    actor: Actor,
+    doing: Doing = Doing.CHANGE,
+) -> Key:
     """Return a key that still has a current secret; one without has expired before somebody's eyes.
 
     So an expired key stays expired, also for a process that starts after a clock was set back.
     """
-    key = to_change(session, key_id, organization_id)
+    key = to_change(session, key_id, organization_id, actor, doing)
     if generations.current(session, key_id) is None:
         raise KeyExpired
     return key
@@ -50,6 +68,16 @@ def grant(key: Key) -> dict[str, object]:
         "data_scope": key.data_scope,
         "owner_id": key.owner_id and str(key.owner_id),
     }
+
+
+def hold_owner(session: Session, owner_id: UUID | None) -> None:
+    """Keep a person from leaving until the end of the transaction.
+
+    To be called before any key is held: whoever lets people leave takes them in the same order, so
+    that nobody waits in a circle, and no key slips through that is becoming theirs at that moment.
+    """
+    if owner_id is not None:
+        session.get(User, owner_id, populate_existing=True, with_for_update={"read": True})
 
 
 def check_owner(session: Session, key: Key) -> None:

@@ -1,18 +1,18 @@
 """Create, rename, regenerate, end: one call, one transaction, one audit event."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from keystore import audit, credentials, generations, held, rotation, scopes
+from keystore import audit, credentials, generations, held, networks, ownership, rotation, scopes
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
@@ -27,7 +27,8 @@ from keystore.errors import (
 )
 from keystore.generations import ALIVE, Generations, changed_one
 from keystore.models import NAME_LENGTH, Key, Secret
-from keystore.rotation import KeyState, SecretState
+from keystore.ownership import Doing
+from keystore.rotation import KeyLife, KeyState, SecretState
 from keystore.scopes import DataScope
 from keystore.vault import Vault
 
@@ -84,6 +85,8 @@ class Keys:
         granted: frozenset[str] = scopes.DEFAULT,
         data: DataScope = DataScope.ORG_FULL,
         owner_id: UUID | None = None,
+        expires_at: datetime | None = None,
+        allowed: Iterable[str] = (),
         created_by: UUID | None = None,
         key_id: UUID | None = None,
     ) -> Issued:
@@ -91,7 +94,8 @@ class Keys:
 
         A form passes the key_id it was rendered with, so that sending it twice makes one key.
         owner_id: whose meetings it sees; for the two personal data scopes, and for these alone.
-        Raises BadName, NameTaken, BadScopes, AlreadyDone.
+        allowed: the networks it may be used from; none: anywhere.
+        Raises BadName, NameTaken, BadScopes, BeyondMembers, BadExpiry, BadNetworks, AlreadyDone.
         """
         now = self._clock.now()
         key = Key(
@@ -102,20 +106,30 @@ class Keys:
             scopes=sorted(scopes.parse(granted)),
             data_scope=data,
             owner_id=owner_id,
+            networks=networks.parse(allowed) or None,
             generation=1,
             created_at=now,
             created_by=created_by,
             secret_created_at=now,
+            expires_at=expires_at,
         )
+        rotation.check_expiry(KeyLife(1, None, None, None), expires_at, now)
         with _as_our_errors(), writing(session):
             if session.get(Key, key.id) is not None:
                 raise AlreadyDone
             _refuse_taken(session, key.organization_id, key.name)
+            held.hold_owner(session, owner_id)
             held.check_owner(session, key)
+            ownership.check_grant(session, actor, key)
             session.add(key)
             session.flush()
             client_secret = self._generations.add(session, key, now)
-            after = {"name": key.name, **held.grant(key)}
+            after = {
+                "name": key.name,
+                **held.grant(key),
+                "expires_at": expires_at and expires_at.isoformat(),
+                "networks": key.networks,
+            }
             held.record(session, now, actor, "key.created", key, after=after)
         return Issued(key, client_secret)
 
@@ -129,7 +143,7 @@ class Keys:
         """
         name = clean_name(name)
         with _as_our_errors(), writing(session):
-            key = held.to_change(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id, actor)
             if key.name == name:
                 return key
             _refuse_taken(session, organization_id, name)
@@ -162,7 +176,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = held.to_change(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id, actor)
             current = generations.current(session, key_id)
             if current is None:
                 raise KeyExpired
@@ -193,7 +207,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = held.to_change(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id, actor, Doing.END)
             retiring = select(Secret.until).where(
                 Secret.key_id == key_id, Secret.state == SecretState.RETIRING
             )
@@ -219,7 +233,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = held.usable(session, key_id, organization_id)
+            key = held.usable(session, key_id, organization_id, actor)
             rotation.check_expiry(generations.life(key), expires_at, now)
             if key.expires_at == expires_at:
                 return key
@@ -252,7 +266,7 @@ class Keys:
     def enable(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
         """Wake a disabled key. What died while it slept stays dead.
 
-        Raises KeyNotFound, KeyExpired.
+        Raises KeyNotFound, KeyExpired, BadScopes for a personal key whose person has left.
         """
         return self._switch(session, key_id, organization_id, actor, disabled=False)
 
@@ -272,7 +286,7 @@ class Keys:
         """
         now = self._clock.now()
         with writing(session):
-            key = held.to_change(session, key_id, organization_id)
+            key = held.to_change(session, key_id, organization_id, actor, Doing.END)
             if confirm_name is not None and _normal(confirm_name) != key.name:
                 raise NameMismatch
             if not changed_one(
@@ -288,22 +302,32 @@ class Keys:
             held.record(session, now, actor, "key.deleted", key, before={"name": key.name})
 
     def list(
-        self, session: Session, organization_id: UUID, *, deleted: bool = False
+        self, session: Session, organization_id: UUID, *, actor: Actor, deleted: bool = False
     ) -> Sequence[Key]:
-        """Return an organization's keys, newest first; with `deleted` what is left of those."""
+        """Return an organization's keys, newest first; with `deleted` what is left of those.
+
+        A member sees those of their own.
+        """
         which = Key.deleted_at.is_not(None) if deleted else Key.deleted_at.is_(None)
         with session.begin():
+            owner_id = ownership.only_of(session, actor, organization_id)
             return session.scalars(
                 select(Key)
-                .where(Key.organization_id == organization_id, which)
+                .where(
+                    Key.organization_id == organization_id,
+                    which,
+                    true() if owner_id is None else Key.owner_id == owner_id,
+                )
                 .order_by(Key.created_at.desc(), Key.name)
             ).all()
 
-    def secrets(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Sequence[Secret]:
+    def secrets(
+        self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor
+    ) -> Sequence[Secret]:
         """Return the secrets of a key that work, the newest first. Raises KeyNotFound."""
         now = self._clock.now()
         with session.begin():
-            life = generations.life(held.live(session, key_id, organization_id))
+            life = generations.life(held.live(session, key_id, organization_id, actor))
             found = session.scalars(
                 select(Secret)
                 .where(Secret.key_id == key_id, Secret.state.in_(ALIVE))
@@ -315,10 +339,10 @@ class Keys:
         """Say what a key is at this moment."""
         return generations.life(key).state(self._clock.now())
 
-    def get(self, session: Session, key_id: UUID, *, organization_id: UUID) -> Key:
-        """Return one live key. Raises KeyNotFound, also for another organization's key."""
+    def get(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Key:
+        """Return one live key. Raises KeyNotFound, also for one that the actor may not see."""
         with session.begin():
-            return held.live(session, key_id, organization_id)
+            return held.live(session, key_id, organization_id, actor)
 
     def all_checkable(self, connection: Connection) -> bool:
         """Tell whether every current secret was digested with a secret key that we have."""
@@ -337,11 +361,15 @@ class Keys:
     ) -> Key:
         now = self._clock.now()
         with writing(session):
-            key = held.usable(session, key_id, organization_id)
+            doing = Doing.END if disabled else Doing.WAKE
+            key = held.usable(session, key_id, organization_id, actor, doing)
+            if not disabled:
+                held.check_owner(session, key)
             if generations.life(key).state(now) is KeyState.EXPIRED:
                 raise KeyExpired
             if disabled != (key.disabled_at is not None):
                 key.disabled_at = now if disabled else None
+                key.disabled_by = ownership.id_of(actor) if disabled else None
                 held.record(session, now, actor, "key.disabled" if disabled else "key.enabled", key)
         return key
 

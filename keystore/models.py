@@ -115,6 +115,8 @@ class Key(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Which person did that; a member wakes only what they put to sleep themselves.
+    disabled_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     rate_limit: Mapped[int | None]  # requests a minute; NULL: the organization's
     #: When the last planned spike ends: a check after it need not look for one.
     spikes_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from keystore import audit, letters, second_factor, sessions
+from keystore import audit, generations, held, letters, ownership, second_factor, sessions
 from keystore.accounts import Accounts
 from keystore.audit import Actor
 from keystore.clock import Clock
@@ -17,7 +17,8 @@ from keystore.db import writing
 from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself
 from keystore.letters import Letter
 from keystore.mail import Mails
-from keystore.models import Organization, Role, SignIn, User
+from keystore.models import Key, Organization, Role, SignIn, User
+from keystore.rotation import KeyState
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,11 @@ class People:
     def deactivate(
         self, session: Session, user_id: UUID, *, organization_id: UUID, actor: Actor
     ) -> User:
-        """Let somebody in no longer and end all their sign-ins. Raises as `change_role`."""
+        """Let somebody in no longer, end all their sign-ins, and put their personal keys to sleep.
+
+        These are refused for as long as their person is away; asleep they stay so when the person
+        comes back, until somebody wakes each on purpose. Raises as `change_role`.
+        """
         with writing(session):
             user = self._locked(session, user_id, organization_id)
             if user.is_active:
@@ -91,6 +96,7 @@ class People:
                 self._keep_an_admin(session, organization_id)
                 ended = sessions.end_all(session, user.id)
                 self._record(session, user, actor, "user.deactivated", sessions_ended=ended)
+                self._put_keys_to_sleep(session, user, actor)
         return user
 
     def activate(
@@ -144,7 +150,8 @@ class People:
     @staticmethod
     def _locked(session: Session, user_id: UUID, organization_id: UUID) -> User:
         """Return a person; one change at a time to who an organization's admins are."""
-        session.get_one(Organization, organization_id, with_for_update=True)
+        # Not against those who only refer to it: they may hold a person whom we want next.
+        session.get_one(Organization, organization_id, with_for_update={"key_share": True})
         user = session.get(User, user_id, populate_existing=True)
         if user is None or user.organization_id != organization_id:
             raise NoSuchPerson
@@ -160,6 +167,21 @@ class People:
         ).all()
         if not admins:
             raise LastAdmin
+
+    def _put_keys_to_sleep(self, session: Session, user: User, actor: Actor) -> None:
+        """Disable a person's keys. All are held first: one may have been woken just now."""
+        now = self._clock.now()
+        owned = session.scalars(
+            select(Key)
+            .where(Key.owner_id == user.id, Key.deleted_at.is_(None))
+            .order_by(Key.id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        ).all()
+        for key in owned:
+            if generations.life(key).state(now) is KeyState.ACTIVE:
+                key.disabled_at, key.disabled_by = now, ownership.id_of(actor)
+                held.record(session, now, actor, "key.disabled", key, because="its person left")
 
     def _record(
         self, session: Session, user: User, actor: Actor, action: str, **detail: object

@@ -16,6 +16,7 @@ from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
+from keystore.members import Members
 from keystore.people import People
 from keystore.resets import Resets
 from keystore.scopes import Reach, Rights
@@ -47,6 +48,7 @@ class Services:
     throttle: Throttle
     second_factor: SecondFactor
     people: People
+    members: Members
     mail: Mails
     invitations: Invitations
     resets: Resets

@@ -28,6 +28,7 @@ from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
 from keystore.mail import Mails
+from keystore.members import Members
 from keystore.models import Organization, Role, User
 from keystore.people import People
 from keystore.resets import Resets
@@ -153,6 +154,7 @@ def services(
         throttle=Throttle(vault, clock),
         second_factor=SecondFactor(vault, clock),
         people=people,
+        members=Members(clock),
         mail=mails,
         invitations=Invitations(accounts, mails, clock, base_url=base_url),
         resets=resets,

@@ -136,7 +136,7 @@ def _keys(organization: str | None) -> tuple[Parts, Organization, list[Key]]:
     parts = common.this_installation()
     owner = common.whose(parts, organization)
     with parts.services.db.session() as session:
-        return parts, owner, list(parts.services.keys.list(session, owner.id))
+        return parts, owner, list(parts.services.keys.list(session, owner.id, actor=common.actor()))
 
 
 def _pick(found: list[Key], wanted: str) -> Key:

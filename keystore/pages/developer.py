@@ -47,7 +47,7 @@ def index() -> ResponseReturnValue:
     keys, accounts = services().keys, services().accounts
     gone = request.args.get("show") == "deleted"
     with services().db.session() as db:
-        listed = keys.list(db, the_visitor().organization.id, deleted=gone)
+        listed = keys.list(db, the_visitor().organization.id, actor=actor(), deleted=gone)
         creators = {key.created_by for key in listed if key.created_by is not None}
         people = {creator: accounts.get(db, creator) for creator in creators}
         used = services().uses.last(db, [key.id for key in listed])
@@ -220,12 +220,14 @@ def get(key_id: UUID) -> Key:
     """Return one of the organization's keys. Raises KeyNotFound."""
     organization_id = the_visitor().organization.id
     with services().db.session() as db:
-        return services().keys.get(db, key_id, organization_id=organization_id)
+        return services().keys.get(db, key_id, organization_id=organization_id, actor=actor())
 
 
 def _secrets(key: Key) -> Sequence[Secret]:
     with services().db.session() as db:
-        return services().keys.secrets(db, key.id, organization_id=key.organization_id)
+        return services().keys.secrets(
+            db, key.id, organization_id=key.organization_id, actor=actor()
+        )
 
 
 def _reveal(issued: Issued, status: HTTPStatus) -> ResponseReturnValue:

@@ -17,6 +17,7 @@ from keystore.models import AuditEvent, Organization, Outcome
 from keystore.trail import Filter, page, verify
 
 ADA = Actor("user", "ada@northwind.example", "1", "192.0.2.7", "Firefox/150.0")
+CLERK = Actor("cli", "clerk", agent="Firefox/150.0")
 
 
 class Ledger:
@@ -129,7 +130,7 @@ def test_each_organization_has_numbers_and_a_chain_of_its_own(
 def test_what_is_refused_is_on_record_and_changes_nothing(
     ledger: Ledger, database: Database, keys: Keys, issued: Issued
 ) -> None:
-    key, mine = issued.key, {"organization_id": ledger.organization.id, "actor": ADA}
+    key, mine = issued.key, {"organization_id": ledger.organization.id, "actor": CLERK}
     with database.session() as session:
         keys.create(session, name="n8n", **mine)  # type: ignore[arg-type]
         with pytest.raises(NameTaken):

@@ -1,5 +1,6 @@
 """The story of a key: created, renamed, regenerated, deleted; each step audited, none confused."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,9 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.errors import (
     AlreadyDone,
+    BadExpiry,
     BadName,
+    BadNetworks,
     BadScopes,
     GenerationConflict,
     KeyNotFound,
@@ -23,7 +26,7 @@ from keystore.models import Organization
 from keystore.vault import Vault
 from keystore.verification import Verification, VerifiedKey
 
-ADA = Actor("user", "ada@northwind.example", id="1")
+ADA = Actor("cli", "ada")
 
 
 class Desk:
@@ -83,7 +86,7 @@ class Desk:
 
     def names(self) -> list[str]:
         with self.database.session() as session:
-            return [key.name for key in self.keys.list(session, self.organization.id)]
+            return [key.name for key in self.keys.list(session, self.organization.id, actor=ADA)]
 
     def verify(self, issued: Issued) -> VerifiedKey | None:
         return self.verification.by_secret(issued.key.client_key, issued.client_secret.reveal())
@@ -258,6 +261,26 @@ def test_a_name_that_nobody_could_read_is_refused(desk: Desk, name: str) -> None
     assert desk.names() == []
 
 
+def test_a_key_is_made_with_its_end_and_its_networks(desk: Desk, clock: ManualClock) -> None:
+    until = clock.now() + timedelta(seconds=1)
+    issued = desk.create("Zapier", expires_at=until, allowed=["203.0.113.0/24", "2001:db8::1"])
+
+    found = desk.verify(issued)
+    assert found is not None
+    assert found.networks == ("203.0.113.0/24", "2001:db8::1/128")
+    clock.advance(1)
+    assert desk.verify(issued) is None
+
+
+def test_no_key_is_made_that_would_be_dead_or_nowhere(desk: Desk, clock: ManualClock) -> None:
+    with pytest.raises(BadExpiry):
+        desk.create("Zapier", expires_at=clock.now())
+    with pytest.raises(BadNetworks):
+        desk.create("Zapier", allowed=["office"])
+
+    assert desk.names() == []
+
+
 def test_an_unknown_scope_is_named(desk: Desk) -> None:
     with pytest.raises(BadScopes, match="meetings:burn"):
         desk.create("Zapier", granted=frozenset({"meetings:read", "meetings:burn"}))
@@ -267,7 +290,7 @@ def test_another_organizations_key_is_not_there(desk: Desk, database: Database, 
     issued = desk.create("Zapier")
 
     with database.session() as session, pytest.raises(KeyNotFound):
-        keys.get(session, issued.key.id, organization_id=uuid4())
+        keys.get(session, issued.key.id, organization_id=uuid4(), actor=ADA)
 
 
 def test_what_depends_on_a_key_is_told_in_the_same_transaction(

@@ -93,7 +93,9 @@ Regenerate = Callable[..., Issued]
 def regenerate(database: Database, keys: Keys, organization: Organization) -> Regenerate:
     def regenerate(key: Key, overlap: timedelta = DAY) -> Issued:
         with database.session() as session:
-            generation = keys.get(session, key.id, organization_id=organization.id).generation
+            generation = keys.get(
+                session, key.id, organization_id=organization.id, actor=SYSTEM
+            ).generation
             return keys.regenerate(
                 session,
                 key.id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -12,11 +13,14 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
-from keystore.errors import AccountError, LastAdmin, NoSuchPerson, NotOneself
+from keystore.errors import AccountError, BadScopes, LastAdmin, NoSuchPerson, NotOneself
+from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome, Role, User
 from keystore.people import People
+from keystore.scopes import DataScope
 from keystore.services import Services
 from keystore.sessions import Sessions
+from keystore.verification import Verification
 from tests.conftest import PASSWORD
 from tests.support.mailbox import letters
 
@@ -97,6 +101,57 @@ def test_who_is_deactivated_is_out_at_once_and_may_be_let_in_again(
     with database.session() as session:
         actions = [event.action for event in audit.events(session, of)]
     assert actions[-2:] == ["user.deactivated", "user.activated"]
+
+
+def test_personal_keys_fall_asleep_with_their_person_and_do_not_wake_by_themselves(
+    database: Database,
+    people: People,
+    keys: Keys,
+    clock: ManualClock,
+    verification: Verification,
+    admin: User,
+    member: User,
+) -> None:
+    where = {"organization_id": member.organization_id, "actor": SYSTEM}
+    personal = {"data": DataScope.USER_FULL, "owner_id": member.id}
+    with database.session() as session:
+        mine, lapsed, asleep = (
+            keys.create(session, name=name, **where, **personal, **more)  # type: ignore[arg-type]
+            for name, more in {
+                "Mel's": {},
+                "Mel's for a day": {"expires_at": clock.now() + timedelta(days=1)},
+                "Mel's asleep": {},
+            }.items()
+        )
+        shared = keys.create(session, name="Team", created_by=member.id, **where)  # type: ignore[arg-type]
+        keys.disable(session, asleep.key.id, **where)  # type: ignore[arg-type]
+    clock.advance(24 * 3600)
+
+    def works(issued: Issued) -> bool:
+        secret = issued.client_secret.reveal()
+        return verification.by_secret(issued.key.client_key, secret) is not None
+
+    assert [works(one) for one in (mine, lapsed, asleep, shared)] == [True, False, False, True]
+    with database.session() as session:
+        people.deactivate(session, member.id, **where)  # type: ignore[arg-type]
+        assert not works(mine)
+        with pytest.raises(BadScopes):
+            keys.enable(session, mine.key.id, **where)  # type: ignore[arg-type]
+        people.activate(session, member.id, **where)  # type: ignore[arg-type]
+    assert [works(one) for one in (mine, shared)] == [False, True]
+
+    with database.session() as session:
+        keys.enable(session, mine.key.id, **where)  # type: ignore[arg-type]
+        told = audit.events(session, member.organization_id)
+    assert works(mine)
+    tail = [(event.action, event.subject_id) for event in told][-4:]
+    assert tail == [
+        ("user.deactivated", str(member.id)),
+        ("key.disabled", str(mine.key.id)),
+        ("user.activated", str(member.id)),
+        ("key.enabled", str(mine.key.id)),
+    ]
+    assert told[-3].detail == {"because": "its person left"}
 
 
 def test_a_role_is_changed_and_audited_with_before_and_after(

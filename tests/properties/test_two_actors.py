@@ -82,7 +82,9 @@ class Scene:
             keys = [
                 (key.name, key.generation, key.expires_at, key.disabled_at, key.deleted_at)
                 for deleted in (False, True)
-                for key in self.keys.list(session, self.organization_id, deleted=deleted)
+                for key in self.keys.list(
+                    session, self.organization_id, actor=SYSTEM, deleted=deleted
+                )
             ]
             actions = sorted(event.action for event in audit.events(session, self.organization_id))
         return (works, keys, actions)

@@ -126,7 +126,7 @@ def test_the_filter_shows_and_exports_what_is_asked_for(
     query: str,
     expected: set[int],
 ) -> None:
-    actor = Actor("user", admin.email)
+    actor = Actor("user", admin.email, id=str(admin.id))
     with services.db.session() as session:
         services.keys.create(
             session, organization_id=organization.id, name="n8n", actor=Actor("cli", "root")

@@ -1,0 +1,109 @@
+"""Whose keys a person may lay hands on: an admin on all, a member on their own personal ones.
+
+Asked within the transaction of the change, of the person as they are then, so that somebody who
+was an admin when the page was opened is none any more when it is sent.
+"""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from keystore.audit import Actor
+from keystore.errors import BeyondMembers, NotYourKey
+from keystore.models import Key, Organization, Role, User
+from keystore.scopes import OF_MEMBERS
+
+
+class Doing(StrEnum):
+    """What somebody wants with a key, as far as it makes a difference here."""
+
+    LOOK = "look"
+    END = "end"  # anything after which less of it works than before
+    CHANGE = "change"
+    WAKE = "wake"  # enable what was disabled
+
+
+def check(session: Session, actor: Actor, key: Key, doing: Doing) -> None:
+    """Refuse what somebody may not do with a key.
+
+    What sees a person's meetings they may always look at and end; changing it takes the
+    organization's leave, and what an admin has disabled only an admin wakes. Raises NotYourKey,
+    BeyondMembers.
+    """
+    if actor.kind != "user":
+        return
+    person = _person(session, actor, key.organization_id)
+    if person is None:
+        raise NotYourKey
+    if person.role is Role.ADMIN:
+        return
+    if key.owner_id != person.id:
+        raise NotYourKey
+    if doing in {Doing.LOOK, Doing.END}:
+        return
+    _check_leave(session, key.organization_id)
+    if doing is Doing.WAKE and key.disabled_by != person.id:
+        raise BeyondMembers("Somebody else has disabled this key; ask an admin to enable it.")
+
+
+def check_grant(session: Session, actor: Actor, key: Key) -> None:
+    """Refuse a new key, or new scopes of one, that this person may not hand out.
+
+    Raises BeyondMembers.
+    """
+    if actor.kind != "user":
+        return
+    person = _person(session, actor, key.organization_id)
+    if person is not None and person.role is Role.ADMIN:
+        return
+    _check_leave(session, key.organization_id)
+    if person is None or not key.data_scope.is_personal or key.owner_id != person.id:
+        raise BeyondMembers("A member's key sees that member's own meetings and no others.")
+    if beyond := sorted(set(key.scopes) - OF_MEMBERS):
+        raise BeyondMembers(f"Only an admin can let a key do this: {', '.join(beyond)}.")
+
+
+def check_admin(session: Session, actor: Actor, organization_id: UUID) -> None:
+    """Refuse what is for admins alone. Raises BeyondMembers."""
+    if actor.kind == "user":
+        person = _person(session, actor, organization_id)
+        if person is None or person.role is not Role.ADMIN:
+            raise BeyondMembers
+
+
+def only_of(session: Session, actor: Actor, organization_id: UUID) -> UUID | None:
+    """Return the person whose keys are all that this one sees; None when they see everybody's.
+
+    Raises NotYourKey for somebody who has left.
+    """
+    if actor.kind != "user":
+        return None
+    person = _person(session, actor, organization_id)
+    if person is None:
+        raise NotYourKey
+    return None if person.role is Role.ADMIN else person.id
+
+
+def id_of(actor: Actor) -> UUID | None:
+    """Return which person acts, if it is one."""
+    try:
+        return UUID(actor.id) if actor.kind == "user" and actor.id else None
+    except ValueError:
+        return None
+
+
+def _person(session: Session, actor: Actor, organization_id: UUID) -> User | None:
+    user_id = id_of(actor)
+    user = None if user_id is None else session.get(User, user_id, populate_existing=True)
+    there = user is not None and user.organization_id == organization_id and user.is_active
+    return user if there else None
+
+
+def _check_leave(session: Session, organization_id: UUID) -> None:
+    organization = session.get(Organization, organization_id, populate_existing=True)
+    if organization is None or not organization.members_make_keys:
+        raise BeyondMembers(
+            "Your organization does not let members have keys of their own. "
+            "You can disable or delete yours, or ask an admin."
+        )
