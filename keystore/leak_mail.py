@@ -1,9 +1,9 @@
-"""The mail that tells an organization's admins of a secret that was found in the open."""
+"""The mail that tells those concerned of a secret that was found in the open."""
 
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from keystore.errors import BadMail
@@ -34,13 +34,16 @@ _ASLEEP = (
 
 
 def post(session: Session, mails: Mails, report: LeakReport, key: Key, key_page: str) -> None:
-    """Write to all admins of the key's organization, in the caller's transaction."""
-    admins = select(User.email).where(
+    """Write to all admins of the key's organization, and to the person whose key it is.
+
+    In the caller's transaction.
+    """
+    concerned = select(User.email).where(
         User.organization_id == key.organization_id,
-        User.role == Role.ADMIN,
+        or_(User.role == Role.ADMIN, User.id == key.owner_id),
         User.is_active.is_(True),
     )
-    for email in session.scalars(admins.order_by(User.email)):
+    for email in session.scalars(concerned.order_by(User.email)):
         # An address that cannot be written to must not keep a leaked secret alive.
         with suppress(BadMail):
             mails.post(

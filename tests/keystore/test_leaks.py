@@ -22,6 +22,7 @@ from keystore.mail import Mails
 from keystore.mail_models import Mail
 from keystore.models import AuditEvent, Key, Organization, Role, Secret, User
 from keystore.rotation import LeakAction, LeakPolicy, SecretState
+from keystore.scopes import DataScope
 from keystore.tokens import Tokens
 from keystore.vault import Vault
 from keystore.verification import Verification
@@ -166,6 +167,30 @@ def test_notify_tells_everybody_and_changes_nothing(
     assert event.subject_id == str(issued.key.id)
     assert event.actor_label == "GitHub secret scanning"
     assert (event.detail["done"], event.detail["url"]) == ("none", URL)
+
+
+def test_the_person_whose_key_it_is_gets_a_mail_too(
+    database: Database,
+    keys: Keys,
+    organization: Organization,
+    people: None,
+    member: User,
+    report: Report,
+) -> None:
+    with database.session() as session:
+        personal = keys.create(
+            session,
+            organization_id=organization.id,
+            name="Mel's",
+            data=DataScope.USER_FULL,
+            owner_id=member.id,
+            actor=SYSTEM,
+        )
+
+    report(secret_of(personal))
+
+    names = ("abe", "ada", "mel")
+    assert letters(database) == [f"{name}@northwind.example" for name in names]
 
 
 def test_kill_ends_the_secret_in_that_moment(

@@ -18,6 +18,10 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.keys import Issued, Keys
+from keystore.leak_records import Record
+from keystore.leaks import Leaks
+from keystore.mail import Mails
+from keystore.rotation import LeakPolicy
 from keystore.vault import Vault
 from keystore.verification import Verification
 from tests.conftest import QUICK_HASHER
@@ -32,6 +36,7 @@ class Scene:
 
     database: Database
     keys: Keys
+    leaks: Leaks
     verification: Verification
     clock: ManualClock
     organization_id: UUID
@@ -68,6 +73,9 @@ class Scene:
                         expires_at=self.clock.now() + DAY / 2,
                         **where,  # type: ignore[arg-type]
                     )
+                case "leak":
+                    record = Record(self.issued[1].client_secret, "secret", "", "content")
+                    assert self.leaks.report(session, record, reporter=SYSTEM)
                 case "delete":
                     self.keys.delete(session, self.key_id, **where)  # type: ignore[arg-type]
         return "done"
@@ -106,9 +114,21 @@ def scene(database: Database, vault: Vault) -> Callable[[], Scene]:
             first = keys.create(session, name="Zapier", **where)  # type: ignore[arg-type]
         with database.session() as session:
             second = keys.regenerate(session, first.key.id, generation=1, overlap=DAY, **where)  # type: ignore[arg-type]
-        verification = Verification(database, vault, clock)
-        issued = [first, second]
-        return Scene(database, keys, verification, clock, organization.id, first.key.id, issued)
+        leaks = Leaks(vault, clock, Mails(vault), "https://keyhook.example")
+        with database.session() as session:
+            leaks.set_policy(
+                session, organization_id=organization.id, policy=LeakPolicy.KILL, actor=SYSTEM
+            )
+        return Scene(
+            database,
+            keys,
+            leaks,
+            Verification(database, vault, clock),
+            clock,
+            organization.id,
+            first.key.id,
+            [first, second],
+        )
 
     return make
 
@@ -125,7 +145,7 @@ def answer(scene: Scene, name: str) -> object:
         return type(error)
 
 
-ACTIONS = ("compromised", "planned", "finish", "rename", "disable", "expire", "delete")
+ACTIONS = ("compromised", "planned", "finish", "rename", "disable", "expire", "leak", "delete")
 
 
 PAIRS = [
@@ -139,6 +159,13 @@ PAIRS = [
     ("expire", "planned"),
     ("disable", "planned"),
     ("delete", "delete"),
+    ("leak", "leak"),
+    ("leak", "planned"),
+    ("planned", "leak"),
+    ("leak", "finish"),
+    ("leak", "delete"),
+    ("delete", "leak"),
+    ("disable", "leak"),
 ]
 
 
