@@ -194,7 +194,7 @@ def main() -> None:
         sys.stdout.write("\nDelivering: not measured, as it needs nginx and wrk.\n")
         return
     reference, on_sqlite, on_postgresql = [], [], []
-    server = PostgreSQL()
+    server = PostgreSQL(durable=True)
     with tempfile.TemporaryDirectory() as name, nginx(nginx_program, Path(name)) as url:
         os.sched_setaffinity(0, {PROCESSORS[-1]})  # this process, and wrk as its child
         folder = Path(name)

