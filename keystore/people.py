@@ -69,6 +69,7 @@ class People:
                 .order_by(User.is_active.desc(), User.name, User.email)
             ).all()
 
+    @audit.refusals("user.role_changed", of="user")
     def change_role(
         self, session: Session, user_id: UUID, role: Role, *, organization_id: UUID, actor: Actor
     ) -> User:
@@ -81,6 +82,7 @@ class People:
                 self._record(session, user, actor, "user.role_changed", before=before, after=role)
         return user
 
+    @audit.refusals("user.deactivated", of="user")
     def deactivate(
         self, session: Session, user_id: UUID, *, organization_id: UUID, actor: Actor
     ) -> User:
@@ -99,6 +101,7 @@ class People:
                 self._put_keys_to_sleep(session, user, actor)
         return user
 
+    @audit.refusals("user.activated", of="user")
     def activate(
         self, session: Session, user_id: UUID, *, organization_id: UUID, actor: Actor
     ) -> User:

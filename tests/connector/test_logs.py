@@ -15,6 +15,7 @@ from keystore.credentials import SecretValue
 CLIENT_KEY = credentials.generate_client_key(random.Random(1))
 CLIENT_SECRET = credentials.generate_client_secret(CLIENT_KEY, random.Random(2)).reveal()
 ACCESS_TOKEN = credentials.generate_access_token(random.Random(3)).reveal()
+LINK = credentials.generate_link_token(random.Random(4)).reveal()
 SIGNING = "whsec_" + "QUJD" * 10
 
 Lines = Callable[[], list[dict[str, object]]]
@@ -38,6 +39,7 @@ def lines() -> Iterator[Lines]:
         f"{CLIENT_KEY}:{CLIENT_SECRET}",
         SIGNING,
         ACCESS_TOKEN,
+        f"Exception on /sign-in/new-password/{LINK}/ [POST]",
         f"{{'access_token': '{ACCESS_TOKEN}'}}",
         f"Authorization: Bearer {CLIENT_KEY}:{CLIENT_SECRET}",
         "Authorization: Basic dXNlcjpwYXNzd29yZA==",
@@ -55,7 +57,13 @@ def test_secrets_are_redacted_wherever_they_stand(text: str, lines: Lines) -> No
     written = json.dumps(lines())
 
     assert written.count("[secret]") >= 3
-    for secret in (CLIENT_SECRET[23:31], ACCESS_TOKEN[3:11], SIGNING[6:20], "dXNlcjpwYXN"):
+    for secret in (
+        CLIENT_SECRET[23:31],
+        ACCESS_TOKEN[3:11],
+        LINK[3:11],
+        SIGNING[6:20],
+        "dXNlcjpwYXN",
+    ):
         assert secret not in written
 
 

@@ -1,17 +1,21 @@
 """Several processes on one database: what one is told, every other knows at the next request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from connector.app import Parts, assemble
 from keystore.audit import SYSTEM
 from keystore.credentials import SecretValue
 from keystore.keys import Issued
+from keystore.knocks import Kind
+from keystore.mail_models import Mail, MailState
 from keystore.models import Organization
 from keystore.settings import Settings
+from tests.support.post_office import PostOffice
 from tests.support.receiver import Receiver
 from tests.support.server import eventually, installation_environment, running_serve
 
@@ -107,3 +111,30 @@ def test_the_worker_beside_the_server_delivers_what_another_process_published(
         eventually(lambda: receiver.requests)
 
     assert uuid in receiver.requests[0].body.decode()
+
+
+def test_a_thread_beside_the_server_answers_who_knocks_and_sends_the_mail(
+    here: Parts, northwind: Organization, database_url: str, tmp_path: Path
+) -> None:
+    def stored() -> Sequence[Mail]:
+        with here.services.db.session() as session:
+            return session.scalars(select(Mail)).all()
+
+    with (
+        PostOffice() as office,
+        running_serve(
+            tmp_path,
+            database_url,
+            KEYHOOK_SMTP_URL=f"smtp://127.0.0.1:{office.port}",
+            KEYHOOK_MAIL_FROM="Keyhook <keyhook@northwind.example>",
+        ) as base_url,
+    ):
+        with here.services.db.session() as session:
+            here.services.knocks.note(session, Kind.FORGOTTEN, "ada@northwind.example")
+
+        eventually(lambda: [mail.state for mail in stored()] == [MailState.SENT])
+
+    [mail] = office.taken
+    assert mail.recipients == ("ada@northwind.example",)
+    assert f"{base_url}/sign-in/new-password/khl" in mail.text
+    assert [mail.sealed_text for mail in stored()] == [None]

@@ -301,3 +301,19 @@ def test_an_address_that_no_mail_gets_to_keeps_nobody_from_a_new_password(
         assert found is not None
         people.change_password(session, odd, SecretValue(NEW), kept=found[0], actor=SYSTEM)
         assert services.accounts.authenticate(session, odd.email, SecretValue(NEW)) is not None
+
+
+def test_what_is_refused_to_an_admin_is_on_record(
+    services: Services, people: People, admin: User
+) -> None:
+    of = admin.organization_id
+    with services.db.session() as session, pytest.raises(LastAdmin):
+        people.deactivate(session, admin.id, organization_id=of, actor=SYSTEM)
+    with services.db.session() as session, pytest.raises(LastAdmin):
+        people.change_role(session, admin.id, Role.MEMBER, organization_id=of, actor=SYSTEM)
+    with services.db.session() as session:
+        refused = trail.page(session, of, trail.Filter(outcome=Outcome.REFUSED)).events
+    assert [(row.action, row.subject_id, row.detail["reason"]) for row in refused] == [
+        ("user.role_changed", str(admin.id), "LastAdmin"),
+        ("user.deactivated", str(admin.id), "LastAdmin"),
+    ]

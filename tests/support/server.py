@@ -116,7 +116,7 @@ def eventually(condition: object, seconds: float = 20) -> object:
 
 
 @contextmanager
-def running_serve(data: Path, database_url: str, *options: str) -> Iterator[str]:
+def running_serve(data: Path, database_url: str, *options: str, **environ: str) -> Iterator[str]:
     """Start `keyhook serve` on a database that has its tables; yield its address."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
@@ -125,7 +125,7 @@ def running_serve(data: Path, database_url: str, *options: str) -> Iterator[str]
             [sys.executable, "-m", "connector", "serve", "--port", str(port), *options],
             stdout=log,
             stderr=log,
-            env=installation_environment(data, database_url),
+            env=installation_environment(data, database_url) | environ,
             text=True,
         )
     try:
