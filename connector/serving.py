@@ -5,13 +5,13 @@ server process: the demo's web server and worker are one process, and need no se
 worker claims its own deliveries, so that any number of them may run.
 """
 
-import atexit
 import errno
 import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import Any
 
 import click
@@ -115,8 +115,9 @@ def _load(
         for thread in threads:
             thread.join(STOP_SECONDS)
 
-    # A process that is killed before this only leaves leases that run out.
-    atexit.register(end)
+    # Not atexit, which a forked process leaves out. One that is killed before this only leaves
+    # leases that run out.
+    Finalize(None, end, exitpriority=1)
     app = create_app(parts)
     for add in additions:
         add(app, parts)

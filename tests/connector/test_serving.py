@@ -138,3 +138,14 @@ def test_a_thread_beside_the_server_answers_who_knocks_and_sends_the_mail(
     assert mail.recipients == ("ada@northwind.example",)
     assert f"{base_url}/sign-in/new-password/khl" in mail.text
     assert [mail.sealed_text for mail in stored()] == [None]
+
+
+def test_a_process_that_is_told_to_stop_first_writes_down_what_it_has_noted(
+    here: Parts, northwind: Organization, database_url: str, tmp_path: Path
+) -> None:
+    issued = create(here, northwind, "Zapier")
+    with running_serve(tmp_path, database_url) as base_url:
+        assert status(base_url, issued) == 200
+
+    with here.services.db.session() as session:
+        assert set(here.services.uses.last(session, [issued.key.id])) == {issued.key.id}
