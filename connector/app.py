@@ -21,10 +21,12 @@ from keystore.keys import Keys
 from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
+from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
 from keystore.pages import NavItem
 from keystore.people import People
+from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
@@ -79,7 +81,8 @@ class Parts:
 
 def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     """Make the parts from the settings; opens no connection yet."""
-    clock = rising(clock or SystemClock())
+    machine_clock = clock or SystemClock()
+    clock = rising(machine_clock)
     catalog = Catalog()
     for event_type in event_types():
         catalog.register(event_type)
@@ -105,6 +108,9 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             dependents=subscriptions.of_key,
         ),
         grants=Grants(clock),
+        rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),
+        # It has to see when a clock was set back: see keystore.window.
+        limits=Limits(db, machine_clock, settings.rate_limit),
         uses=Uses(clock),
         tokens=Tokens(vault, clock),
         sessions=Sessions(clock),

@@ -29,6 +29,7 @@ ORGANIZATION = "Northwind"
 ADMIN = "admin@northwind.example"
 MEMBER = "member@northwind.example"
 PASSWORD_LENGTH = 20
+RATE_LIMIT = 6000  # so that whoever tries things out does not run into it
 log = logging.getLogger(__name__)
 
 
@@ -130,6 +131,7 @@ def _key(parts: Parts, organization: Organization) -> tuple[str, SecretValue]:
                 session,
                 organization_id=organization.id,
                 name="Demo" if number == 1 else f"Demo {number}",
+                rate_limit=RATE_LIMIT,
                 actor=SYSTEM,
                 key_id=UUID(bytes=services.vault.derive(f"demo key id {number}")[:16], version=4),
             )

@@ -99,6 +99,20 @@ class BadNetworks(KeystoreError):
     """A network is none, or there are too many."""
 
 
+class BadLimit(KeystoreError):
+    """A rate limit is not within what this installation allows."""
+
+
+class BadSpike(KeystoreError):
+    """A spike cannot be planned like this."""
+
+
+class SpikeNotFound(KeystoreError):
+    """The key has no such spike that is planned or running."""
+
+    detail = "There is no such spike any more; it is over, or was cancelled."
+
+
 class AccountError(KeystoreError):
     """An organization or a person cannot be added as asked."""
 

@@ -87,12 +87,14 @@ class Keys:
         owner_id: UUID | None = None,
         expires_at: datetime | None = None,
         allowed: Iterable[str] = (),
+        rate_limit: int | None = None,
         created_by: UUID | None = None,
         key_id: UUID | None = None,
     ) -> Issued:
         """Add a key and return it with its secret.
 
         A form passes the key_id it was rendered with, so that sending it twice makes one key.
+        rate_limit: requests a minute; None: the organization's. No ceiling here (see Rates).
         owner_id: whose meetings it sees; for the two personal data scopes, and for these alone.
         allowed: the networks it may be used from; none: anywhere.
         Raises BadName, NameTaken, BadScopes, BeyondMembers, BadExpiry, BadNetworks, AlreadyDone.
@@ -107,6 +109,7 @@ class Keys:
             data_scope=data,
             owner_id=owner_id,
             networks=networks.parse(allowed) or None,
+            rate_limit=rate_limit,
             generation=1,
             created_at=now,
             created_by=created_by,

@@ -1,22 +1,26 @@
-"""Single reads that must be fast: compiled once, run on connections that are kept open.
+"""Single statements that must be fast: compiled once, run on connections that are kept open.
 
 SQLAlchemy writes the SQL and converts the values; what it does for each call beside that (check a
 connection out of the pool, look for the compiled form, build a result) costs several times what a
-look-up by an index does, and is left out here. Every read is a transaction of its own and sees what
-was committed before it.
+look-up by an index does, and is left out here. Every statement is a transaction of its own and sees
+what was committed before it.
 """
 
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, cast
 
-from sqlalchemy import Select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.selectable import ReturnsRows
 
 
 class Reader:
-    """Connections for reading, outside of the engine's pool; any thread may borrow one."""
+    """Connections for single statements, outside of the engine's pool; any thread may borrow one.
+
+    One that broke as it lay idle is replaced and the statement run again, so it must be one that
+    does no harm the second time.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -72,15 +76,15 @@ class Reader:
 
 
 class Prepared:
-    """One SELECT, all of whose parameters are texts; called with them, it returns its rows."""
+    """One statement that returns rows, all of whose parameters are texts (a UUID's: its hex)."""
 
-    def __init__(self, reader: Reader, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, reader: Reader, statement: ReturnsRows) -> None:
         dialect = reader.engine.dialect
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
         self._order = cast("Any", compiled).positiontup  # None: by name
         self._reader = reader
-        columns = list(statement.selected_columns)
+        columns = list(statement.exported_columns)
         names = [str(column.key) for column in columns]
         row: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - known only here
         self._row: Callable[[list[Any]], Any] = row._make
@@ -90,7 +94,7 @@ class Prepared:
         self._converters = [(at, one) for at, one in enumerate(converters) if one is not None]
 
     def __call__(self, **parameters: str) -> list[Any]:
-        """Return the rows, their values by name."""
+        """Run it with these values, and return the rows, their values by name."""
         given: Any = parameters
         if self._order is not None:
             given = [parameters[name] for name in self._order]

@@ -15,9 +15,11 @@ from keystore.keys import Keys
 from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
+from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
 from keystore.people import People
+from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.scopes import Reach, Rights
 from keystore.second_factor import SecondFactor
@@ -42,6 +44,8 @@ class Services:
     verification: Verification
     keys: Keys
     grants: Grants
+    rates: Rates
+    limits: Limits
     tokens: Tokens
     uses: Uses
     sessions: Sessions

@@ -27,6 +27,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_SECRET_KEY_LENGTH = 32
 SECRET_KEYS_FILE = "secret_keys"  # noqa: S105 - a file's name
 MAX_DELIVERY_TIMEOUT = 60.0
+MAX_RATE_LIMIT = 1_000_000_000  # fits the database's integers
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GITHUB_KEYS_URL = "https://api.github.com/meta/public_keys/secret_scanning"
 
@@ -42,6 +43,8 @@ class Settings:
     allow_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]
     delivery_timeout: float
+    rate_limit: int
+    spike_ceiling: int
     leak_keys_url: str  # "": nobody reports leaked secrets
     smtp: SmtpServer | None
     mail_from: str
@@ -182,6 +185,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _requests(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_RATE_LIMIT:
+        raise ValueError(f"{text!r} is not a number from 1 to {MAX_RATE_LIMIT:,}")
+    return int(text)
+
+
 def _leak_keys_url(text: str) -> str:
     if not text:
         return ""
@@ -259,6 +268,23 @@ TABLE = (
         "`15`",
         "Seconds that one delivery attempt may take, from the name's look-up to the last byte.",
         _seconds,
+    ),
+    Setting(
+        "KEYHOOK_RATE_LIMIT",
+        "rate_limit",
+        "60",
+        "`60`",
+        "Requests a minute that a key may make when neither it nor its organization has a limit.",
+        _requests,
+    ),
+    Setting(
+        "KEYHOOK_SPIKE_CEILING",
+        "spike_ceiling",
+        "6000",
+        "`6000`",
+        "The highest limit, in requests a minute, that an admin may give a key, or a planned "
+        "spike.",
+        _requests,
     ),
     Setting(
         "KEYHOOK_LEAK_KEYS_URL",

@@ -27,10 +27,12 @@ from keystore.keys import Issued, Keys
 from keystore.knocks import Knocks
 from keystore.leak_feed import LeakFeed
 from keystore.leaks import Leaks
+from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
 from keystore.models import Organization, Role, User
 from keystore.people import People
+from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
 from keystore.services import Services
@@ -51,6 +53,7 @@ settings.register_profile(
 )
 settings.load_profile("keyhook")
 
+UNLIMITED = 1_000_000
 PASSWORD = "correct horse battery"
 #: argon2 with the least work: these tests are not about its strength.
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -104,6 +107,8 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         trusted_proxies=(),
         delivery_timeout=5.0,
+        rate_limit=60,
+        spike_ceiling=6000,
         leak_keys_url="http://127.0.0.1:9/",  # where nobody listens
         smtp=None,
         mail_from="",
@@ -127,6 +132,16 @@ def verification(database: Database, vault: Vault, clock: ManualClock) -> Verifi
 
 
 @pytest.fixture
+def rates(clock: ManualClock, app_settings: Settings) -> Rates:
+    return Rates(clock, default=app_settings.rate_limit, ceiling=app_settings.spike_ceiling)
+
+
+@pytest.fixture
+def limits(database: Database, clock: ManualClock, app_settings: Settings) -> Limits:
+    return Limits(database, clock, app_settings.rate_limit)
+
+
+@pytest.fixture
 def services(
     app_settings: Settings,
     database: Database,
@@ -135,6 +150,8 @@ def services(
     accounts: Accounts,
     verification: Verification,
     keys: Keys,
+    rates: Rates,
+    limits: Limits,
 ) -> Services:
     mails, base_url = Mails(vault), app_settings.base_url
     people = People(accounts, mails, clock, base_url=base_url)
@@ -148,6 +165,8 @@ def services(
         verification=verification,
         keys=keys,
         grants=Grants(clock),
+        rates=rates,
+        limits=limits,
         tokens=Tokens(vault, clock),
         uses=Uses(clock),
         sessions=Sessions(clock),
@@ -231,6 +250,12 @@ def member(add_user: Callable[[str, Role], User]) -> User:
 
 @pytest.fixture
 def issued(database: Database, keys: Keys, organization: Organization) -> Issued:
-    """One key with its secret."""
+    """One key with its secret; its limit is in no story's way."""
     with database.session() as session:
-        return keys.create(session, organization_id=organization.id, name="Zapier", actor=SYSTEM)
+        return keys.create(
+            session,
+            organization_id=organization.id,
+            name="Zapier",
+            rate_limit=UNLIMITED,
+            actor=SYSTEM,
+        )

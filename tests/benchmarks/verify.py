@@ -31,6 +31,7 @@ from tests.support.server import free_port, installation_environment, running_se
 ROUNDS = 5
 SECONDS = 3
 CONNECTIONS = 16
+RATE_LIMIT = 10_000_000  # counted, and never reached
 
 hello = Flask(__name__)
 
@@ -86,7 +87,11 @@ def installation(data: Path) -> tuple[str, str]:
         organization = services.accounts.create_organization(session, name="Bench", actor=SYSTEM)
     with services.db.session() as session:
         issued = services.keys.create(
-            session, organization_id=organization.id, name="Bench", actor=SYSTEM
+            session,
+            organization_id=organization.id,
+            name="Bench",
+            rate_limit=RATE_LIMIT,
+            actor=SYSTEM,
         )
     services.db.dispose()
     return database_url, f"{issued.key.client_key}:{issued.client_secret.reveal()}"
