@@ -43,7 +43,10 @@ from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
 from keystore.verification import Verification
-from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
+from tests.support.answers import overhear_answers
+from tests.support.canaries import Canaries, log_to
+from tests.support.databases import PostgreSQL, content, fresh_database, sqlite_template
+from tests.support.issued import FILE, overhear
 
 settings.register_profile(
     "keyhook",
@@ -57,6 +60,31 @@ UNLIMITED = 1_000_000
 PASSWORD = "correct horse battery"
 #: argon2 with the least work: these tests are not about its strength.
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+#: What this run of the tests issues and leaves behind.
+CANARIES = Canaries()
+
+
+def pytest_configure() -> None:
+    overhear(CANARIES.issued.add, seeded=False)
+    overhear_answers(CANARIES)
+    log_to(CANARIES)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for title, text in report.sections:
+        CANARIES.trace(f"{report.nodeid}: {title}", text)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def s1_no_issued_secret_is_left_anywhere(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Canaries]:
+    """Look through everything when the last test has ended; what leaked fails that one."""
+    CANARIES.file = tmp_path_factory.mktemp("issued") / "by other processes"
+    os.environ[FILE] = str(CANARIES.file)
+    yield CANARIES
+    CANARIES.files(tmp_path_factory.getbasetemp())
+    assert CANARIES.leaks() == []
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +92,8 @@ def postgresql() -> Iterator[PostgreSQL]:
     server = PostgreSQL()
     yield server
     server.stop()
+    CANARIES.files(server.data)
+    server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -77,6 +107,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         server: PostgreSQL = request.getfixturevalue("postgresql")
         url = server.create()
         yield url
+        CANARIES.trace("a PostgreSQL database", content(url))
         server.drop(url)
 
 

