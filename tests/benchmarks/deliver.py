@@ -211,6 +211,7 @@ def main() -> None:
             server.drop(address)
         os.sched_setaffinity(0, PROCESSORS)
     server.stop()
+    server.remove()
     show(
         "Delivering an event",
         f"One worker (claim, sign, POST, record attempt and delivery; {DELIVERIES:,} deliveries of "

@@ -1,6 +1,9 @@
 """Several processes on one database: what one is told, every other knows at the next request."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,64 @@ from keystore.knocks import Kind
 from keystore.mail_models import Mail, MailState
 from keystore.models import Organization
 from keystore.settings import Settings
+from tests.support.canaries import SECRET
 from tests.support.post_office import PostOffice
 from tests.support.receiver import Receiver
 from tests.support.server import eventually, installation_environment, running_serve
 
+ADA = "ada@northwind.example"
+PASSWORD = "correct horse battery"
 ROUNDS = 20
+#: Of each change on each database: a thousand in all.
+MANY_ROUNDS = 250
+#: Kept open to a server of two processes, so that each of these has some.
+CONNECTIONS = 4
+
+
+@dataclass
+class Admin:
+    """Somebody in a browser at one server."""
+
+    base_url: str
+    browser: requests.Session = field(default_factory=requests.Session)
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        self._read("/sign-in/")
+        self._send("/sign-in/", email=ADA, password=PASSWORD)
+        self._read("/settings/organization/developer/")
+
+    def regenerate(self, key_id: object, generation: int) -> str:
+        """Return the new Client Secret; the former one is to be dead by then."""
+        page = self._send(
+            f"/settings/organization/developer/keys/{key_id}/regenerate/",
+            generation=str(generation),
+            how="compromised",
+            hours="24",
+        )
+        revealed = SECRET.search(page)
+        assert revealed, page
+        return revealed[0]
+
+    def delete(self, key_id: object, name: str) -> None:
+        self._send(f"/settings/organization/developer/keys/{key_id}/delete/", name=name)
+        self._read("/settings/organization/developer/keys/new/")  # where it says that it was done
+
+    def _read(self, path: str) -> None:
+        page = self.browser.get(self.base_url + path, timeout=30)
+        found = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page.text)
+        assert found, page.text
+        self.token = found[1]
+
+    def _send(self, path: str, **typed: str) -> str:
+        answer = self.browser.post(
+            self.base_url + path,
+            data={"csrf_token": self.token, **typed},
+            allow_redirects=False,
+            timeout=30,
+        )
+        assert answer.status_code in {200, 303}, answer.text
+        return answer.text
 
 
 @pytest.fixture
@@ -36,8 +92,8 @@ def northwind(here: Parts) -> Organization:
         return here.services.accounts.found(
             session,
             name="Northwind",
-            email="ada@northwind.example",
-            password=SecretValue("correct horse battery"),
+            email=ADA,
+            password=SecretValue(PASSWORD),
             actor=SYSTEM,
         )
 
@@ -80,6 +136,58 @@ def test_a_dead_secret_fails_at_the_next_request_in_every_process(
                 session, issued.key.id, organization_id=northwind.id, actor=SYSTEM
             )
         assert [status(base, issued) for base in (one, other, other)] == [401, 401, 401]
+
+
+@pytest.fixture
+def elsewhere(
+    northwind: Organization, database_url: str, tmp_path: Path
+) -> Iterator[tuple[Admin, Callable[[str, str], int]]]:
+    """Somebody at one server, and a caller of another one of two processes."""
+    with (
+        running_serve(tmp_path, database_url) as one,
+        running_serve(tmp_path, database_url, "--workers", "2") as other,
+    ):
+        callers = cycle([requests.Session() for _ in range(CONNECTIONS)])
+
+        def call(client_key: str, client_secret: str) -> int:
+            headers = {"Authorization": f"Bearer {client_key}:{client_secret}"}
+            answer = next(callers).get(other + "/v1/me/", headers=headers, timeout=30)
+            return answer.status_code
+
+        admin = Admin(one)
+        yield admin, call
+        admin.browser.close()
+        for _ in range(CONNECTIONS):
+            next(callers).close()
+
+
+def test_r6_what_is_regenerated_in_one_process_is_dead_in_another_no_round_is_late(
+    here: Parts, northwind: Organization, elsewhere: tuple[Admin, Callable[[str, str], int]]
+) -> None:
+    admin, status_of = elsewhere
+    key, former = (issued := create(here, northwind, "Zapier")).key, issued.client_secret.reveal()
+    came = []
+    for generation in range(1, MANY_ROUNDS + 1):
+        present = admin.regenerate(key.id, generation)
+        came.append((status_of(key.client_key, former), status_of(key.client_key, present)))
+        former = present
+
+    assert came == [(401, 200)] * MANY_ROUNDS
+
+
+def test_r6_what_is_deleted_in_one_process_is_dead_in_another_no_round_is_late(
+    here: Parts, northwind: Organization, elsewhere: tuple[Admin, Callable[[str, str], int]]
+) -> None:
+    admin, status_of = elsewhere
+    came = []
+    for number in range(MANY_ROUNDS):
+        issued = create(here, northwind, f"Zapier {number}")
+        pair = issued.key.client_key, issued.client_secret.reveal()
+        before = status_of(*pair)
+        admin.delete(issued.key.id, issued.key.name)
+        came.append((before, status_of(*pair)))
+
+    assert came == [(200, 401)] * MANY_ROUNDS
 
 
 def test_the_worker_beside_the_server_delivers_what_another_process_published(
