@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from connector import api, health, oauth
+from connector import api, health, oauth, rate_limits
 from connector.application import Application
 from connector.meetings.events import event_types
 from connector.meetings.links import Links
@@ -146,6 +146,7 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(health.bp)
     oauth.init_app(app)
     api.init_app(app)
+    rate_limits.init_app(app)
     if trusted := parts.services.settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(app.wsgi_app, trusted)  # type: ignore[method-assign]
     return app

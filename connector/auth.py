@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 
 from flask import g, request
 
+from connector import rate_limits
 from connector.problems import Forbidden, Unauthorized
 from keystore import access, audit, networks
 from keystore.access import Access
@@ -168,13 +169,17 @@ def _by_token(text: str) -> VerifiedKey | None:
 
 
 def _admitted(verified: VerifiedKey | None) -> VerifiedKey | None:
-    """Let a key in from its networks only, and remember when and from where it was used."""
+    """Let a key in from its networks and within its limit, and remember that it was used.
+
+    Whoever is refused uses nothing up: a thief outside of the networks costs the owner nothing.
+    """
     if verified is None:
         return None
     address = request.remote_addr
     if verified.networks and not networks.allow(verified.networks, address):
         # The secret was right, so the reason may be told to whoever sent it.
         raise Forbidden(f"This key may not be used from {address}; ask an admin to allow it.")
+    rate_limits.count(verified)
     access.services().uses.note(verified, address=address, agent=request.headers.get("User-Agent"))
     return verified
 

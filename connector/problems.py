@@ -69,6 +69,12 @@ class Unprocessable(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooManyRequests(Problem):
+    """The key has used up its limit; `Retry-After` says for how many seconds (RFC 6585, 4)."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class TooLarge(Problem):
     """The body is longer than this address takes."""
 

@@ -28,6 +28,11 @@ Show = Callable[[Issued], VerifiedKey]
 
 
 @pytest.fixture
+def limits(database: Database, clock: ManualClock) -> Limits:
+    return Limits(database, clock, 60)
+
+
+@pytest.fixture
 def make(database: Database, keys: Keys, organization: Organization) -> Make:
     def make(limit: int | None = None, name: str = "Limited") -> Issued:
         with database.session() as session:
@@ -274,7 +279,7 @@ def test_l2_what_was_used_in_a_spike_still_counts_after_it(
 def test_without_a_spike_to_come_a_check_costs_no_look_for_one(
     limits: Limits, make: Make, show: Show, database: Database, rates: Rates, clock: ManualClock
 ) -> None:
-    issued = make()
+    issued = make(5)
     plan(database, rates, issued, clock.now(), clock.now() + MINUTE)
     clock.advance(MINUTE)
     key = show(issued)

@@ -82,6 +82,11 @@ class Planner:
 
 
 @pytest.fixture
+def rates(clock: ManualClock) -> Rates:
+    return Rates(clock, default=60, ceiling=6000)
+
+
+@pytest.fixture
 def planner(
     database: Database,
     rates: Rates,

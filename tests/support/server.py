@@ -143,6 +143,7 @@ def installation_environment(data: Path, database_url: str) -> dict[str, str]:
         KEYHOOK_DATA_DIR=str(data),
         KEYHOOK_DATABASE_URL=database_url,
         KEYHOOK_ALLOW_NETWORKS="127.0.0.0/8,::1/128",
+        KEYHOOK_RATE_LIMIT="1000000",
     )
 
 
