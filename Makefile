@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RIVAL := .venv-bench
+RIVAL_LOCK := tests/benchmarks/requirements.lock
 
 .PHONY: help run test lint bench lock clean
 help:  ## Show what there is
@@ -19,16 +21,20 @@ lint: $(READY)  ## Style, types and the import law
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY)  ## Measure verifying a key and delivering an event
-	@$(BIN)/python -m tests.benchmarks
+bench: $(READY) $(RIVAL)/.ready  ## Measure; ARGS="verify", "parts" or "deliver" for one alone
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock:  ## Choose newer versions of what we depend on (needs uv)
 	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra test \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate pyproject.toml \
 	  --output-file requirements.lock
+	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --group bench \
+	  --constraint requirements.lock \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  --output-file $(RIVAL_LOCK)
 
 clean:  ## Remove what make has made
-	@rm -rf .venv build dist test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv $(RIVAL) build dist test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -39,3 +45,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(READY)
+
+# Whom we are measured against, apart from everything of ours.
+$(RIVAL)/.ready: $(RIVAL_LOCK)
+	@$(PYTHON) -m venv $(RIVAL)
+	@echo "Installing what is only measured into $(RIVAL) ..."
+	@$(RIVAL)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(RIVAL_LOCK)
+	@touch $@

@@ -1,6 +1,10 @@
-"""`make bench`: both benchmarks, one after the other."""
+"""`make bench`: verifying, then delivering; `python -m tests.benchmarks parts` for one of them."""
 
-from tests.benchmarks import deliver, verify
+import sys
 
-verify.main()
-deliver.main()
+from tests.benchmarks import deliver, parts, verify
+
+BENCHMARKS = {"verify": verify.main, "parts": parts.main, "deliver": deliver.main}
+
+for name in sys.argv[1:] or BENCHMARKS:
+    BENCHMARKS[name]()

@@ -2,33 +2,67 @@
 
 import platform
 import statistics
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Series:
-    """What one candidate reached in each round, per second."""
+    """What one candidate reached in each round."""
 
     name: str
-    rounds: Sequence[float]
+    rounds: list[float] = field(default_factory=list)  # per second
+    costs: list[float] = field(default_factory=list)  # microseconds of processor time; may be none
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.rounds)
+    def ratios(self, reference: "Series") -> list[float]:
+        """Return the ratio of its rate to the reference's, round by round."""
+        pairs = zip(self.rounds, reference.rounds, strict=True)
+        return [mine / theirs for mine, theirs in pairs]
+
+    def added(self, reference: "Series") -> list[float]:
+        """Return what it cost beyond the reference, round by round, in microseconds."""
+        pairs = zip(self.costs, reference.costs, strict=True)
+        return [mine - theirs for mine, theirs in pairs]
 
 
 def show(title: str, method: str, reference: Series, candidates: Sequence[Series]) -> None:
-    """Print a Markdown table: how many per second, and the ratio to the reference by round."""
-    print(f"\n### {title}\n\n{method} Python {platform.python_version()}.\n")  # noqa: T201
-    print("| | per second, median (min to max) | ratio to reference, median (min to max) |")  # noqa: T201
-    print("| --- | --- | --- |")  # noqa: T201
+    """Print a Markdown table: rates, their ratio to the reference and, if known, the costs."""
+    columns = ["", "per second", "ratio to the first"]
+    if reference.costs:
+        columns += ["processor time, µs each", "more than the first, µs"]
+    end = f"Medians (from least to most). Python {platform.python_version()}."
+    lines = [
+        f"\n#### {title}\n\n{method} {end}\n",
+        _line(columns),
+        _line(["---"] * len(columns)),
+    ]
     for series in (reference, *candidates):
-        ratios = [
-            mine / theirs for mine, theirs in zip(series.rounds, reference.rounds, strict=True)
-        ]
-        print(  # noqa: T201
-            f"| {series.name} | {series.median:,.0f} ({min(series.rounds):,.0f} to "
-            f"{max(series.rounds):,.0f}) | {statistics.median(ratios):.2f} ({min(ratios):.2f} to "
-            f"{max(ratios):.2f}) |"
-        )
+        cells = [series.name, spread(series.rounds, ",.0f"), spread(series.ratios(reference))]
+        if reference.costs:
+            cells += [spread(series.costs, ".0f"), spread(series.added(reference), ".0f")]
+        lines.append(_line(cells))
+    _print([*lines, ""])
+
+
+def goal(text: str, reached: Sequence[float], bound: float, *, at_most: bool = False) -> None:
+    """Print a goal, the median that was reached, and whether that is enough."""
+    median = statistics.median(reached)
+    met = median <= bound if at_most else median >= bound
+    words = f"{'at most' if at_most else 'at least'} {bound:g}"
+    _print([f"- {text}: {median:.2f} ({words} is the goal: {'met' if met else 'MISSED'})"])
+
+
+def spread(numbers: Sequence[float], form: str = ".2f") -> str:
+    """Return the median with the least and the most, like `2.00 (1.50 to 2.50)`."""
+    least, most = min(numbers), max(numbers)
+    return f"{statistics.median(numbers):{form}} ({least:{form}} to {most:{form}})"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _print(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -120,6 +120,15 @@ def eventually(condition: object, seconds: float = 20) -> object:
 @contextmanager
 def running_serve(data: Path, database_url: str, *options: str, **environ: str) -> Iterator[str]:
     """Start `keyhook serve` on a database that has its tables; yield its address."""
+    with serve_process(data, database_url, *options, **environ) as (base_url, _):
+        yield base_url
+
+
+@contextmanager
+def serve_process(
+    data: Path, database_url: str, *options: str, **environ: str
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Do as running_serve; yield its process as well."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     with (data / "serve.log").open("w") as log:
@@ -132,7 +141,7 @@ def running_serve(data: Path, database_url: str, *options: str, **environ: str) 
         )
     try:
         eventually(lambda: _answers(base_url, process), START_SECONDS)
-        yield base_url
+        yield base_url, process
     finally:
         stop(process)
 
