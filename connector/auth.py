@@ -112,13 +112,7 @@ def _guarded(view: V, declared: Access, scope: str | None) -> V:
         g.principal = caller = _authenticate(request.headers.get("Authorization"))
         if scope is not None and scope not in caller.scopes:
             _note_refusal(scope)
-            raise Forbidden(
-                f"This key lacks the scope {scope}; ask an admin for a key that has it.",
-                headers={
-                    "WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", '
-                    f'scope="{scope}"'
-                },
-            )
+            raise insufficient(scope)
         return view(*args, **kwargs)
 
     guarded.access = declared  # type: ignore[attr-defined]
@@ -182,6 +176,17 @@ def _admitted(verified: VerifiedKey | None) -> VerifiedKey | None:
     rate_limits.count(verified)
     access.services().uses.note(verified, address=address, agent=request.headers.get("User-Agent"))
     return verified
+
+
+def insufficient(scope: str, detail: str | None = None) -> Forbidden:
+    """Return the 403 for a key without these scopes (blanks between; RFC 6750, section 3)."""
+    return Forbidden(
+        detail or f"This key lacks the scope {scope}; ask an admin for a key that has it.",
+        headers={
+            "WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", '
+            f'scope="{scope}"'
+        },
+    )
 
 
 def refusal() -> Unauthorized:

@@ -6,6 +6,9 @@ from typing import Any
 
 from webhooks.errors import UnknownEventType
 
+#: Who may not manage subscriptions gets nothing through one either.
+RECEIVING = "webhooks:manage"
+
 
 @dataclass(frozen=True)
 class EventType:
@@ -16,6 +19,12 @@ class EventType:
     summary: str  # one sentence: when it is sent
     schema: dict[str, Any]  # JSON Schema (2020-12) of the body
     sample: dict[str, Any]  # a made-up body that satisfies the schema
+    scopes: frozenset[str]  # operation scopes for what is in the body
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """All operation scopes that a key has to have to be sent this."""
+        return self.scopes | {RECEIVING}
 
 
 class Catalog:

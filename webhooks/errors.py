@@ -35,6 +35,14 @@ class KeyEnded(WebhooksError):
     detail = "The key was deleted."
 
 
+class ScopeLacking(WebhooksError):
+    """The key lacks operation scopes that the event type needs; `scope`: which."""
+
+    def __init__(self, event_type: str, lacking: frozenset[str]) -> None:
+        self.scope = " ".join(sorted(lacking))
+        super().__init__(f"Events of type {event_type} need a key with the scope {self.scope}.")
+
+
 class SubscriptionNotFound(WebhooksError):
     """No subscription of this organization has this id."""
 

@@ -4,6 +4,7 @@ Everything here runs in a write transaction of the caller and none of it waits f
 statements are built once: this is the busiest part of a worker beside the sending itself.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
@@ -12,14 +13,20 @@ from uuid import UUID, uuid4
 from sqlalchemy import BindParameter, Table, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from keystore import standing
 from keystore.audit import SYSTEM
+from keystore.models import Key, User
+from keystore.standing import Standing
 from webhooks import subscriptions
+from webhooks.audiences import objection, takes_part
 from webhooks.models import (
     ERROR_LENGTH,
     IS_PENDING,
     Attempt,
+    Audience,
     Delivery,
     DeliveryState,
+    DropReason,
     Event,
     Subscription,
 )
@@ -55,6 +62,7 @@ _delivery = cast("Table", Delivery.__table__)
 _attempt = cast("Table", Attempt.__table__)
 _event = cast("Table", Event.__table__)
 _subscription = cast("Table", Subscription.__table__)
+_STANDING = len(standing.COLUMNS)
 _IS_DUE = (
     IS_PENDING,
     _delivery.c.due_at <= bindparam("now"),
@@ -64,6 +72,10 @@ _ANY_DUE = select(_delivery.c.id).where(*_IS_DUE).limit(1)
 _DUE = (
     select(
         _subscription.c.is_active,
+        *standing.COLUMNS,
+        _event.c.needs,
+        Audience.private,
+        takes_part(Event.audience_id),
         # From here on as in Job, without the token.
         _delivery.c.id,
         _delivery.c.event_id,
@@ -76,6 +88,9 @@ _DUE = (
     )
     .join(_event, _event.c.id == _delivery.c.event_id)
     .join(_subscription, _subscription.c.id == _delivery.c.subscription_id)
+    .join(Key, Key.id == _subscription.c.key_id)
+    .outerjoin(User, User.id == Key.owner_id)
+    .outerjoin(Audience, Audience.id == _event.c.audience_id)
     .where(*_IS_DUE)
     .order_by(_delivery.c.due_at, _delivery.c.id)
     .limit(bindparam("limit"))
@@ -93,7 +108,11 @@ _NO_LEASE = {"lease_owner": None, "lease_token": None, "lease_until": None}
 _DROP = (
     update(_delivery)
     .where(_delivery.c.id.in_(_ids))
-    .values(state=DeliveryState.DROPPED, finished_at=bindparam("now"))
+    .values(
+        state=DeliveryState.DROPPED,
+        finished_at=bindparam("now"),
+        dropped_because=bindparam("reason"),
+    )
 )
 _HELD = (
     select(_delivery.c.id, _delivery.c.lease_token, _delivery.c.state)
@@ -141,20 +160,24 @@ def claim(
 ) -> list[Job]:
     """Take up to `limit` due deliveries, oldest first, for the length of the lease.
 
-    Rows that another worker is just taking are passed over. What is due for a subscription that has
-    ended (somebody published while it ended) is dropped instead.
+    Rows that another worker is just taking are passed over. What its subscriber may not have any
+    more, by what the key may do at this moment, is dropped instead, with the reason.
     """
     if not limit:
         return []
     token = uuid4().hex
-    jobs, ended = [], []
-    for is_active, *row in session.execute(_DUE, {"now": now, "limit": limit}):
-        if is_active:
-            jobs.append(Job(token, *row))
+    jobs: list[Job] = []
+    dropped = defaultdict[DropReason, list[int]](list)
+    due = session.connection().execute(_DUE, {"now": now, "limit": limit}).all()
+    for is_active, *row in due:
+        needs, private, is_in, *job = row[_STANDING:]
+        why = objection(Standing._make(row[:_STANDING]), needs, private, is_in, now)
+        if is_active and why is None:
+            jobs.append(Job(token, *job))
         else:
-            ended.append(row[0])
-    if ended:
-        session.execute(_DROP, {"ids": ended, "now": now})
+            dropped[(why if is_active else None) or DropReason.ENDED].append(job[0])
+    for reason, ids in dropped.items():
+        session.execute(_DROP, {"ids": ids, "now": now, "reason": reason})
     if jobs:
         ids = [job.delivery_id for job in jobs]
         session.execute(_LEASE, {"ids": ids, "owner": owner, "token": token, "til": now + lease})

@@ -39,7 +39,18 @@ class DeliveryState(StrEnum):
     PENDING = "pending"  # due now or later, or being sent
     DELIVERED = "delivered"  # acknowledged with a 2xx
     FAILED = "failed"  # no attempt is left, or none could help
-    DROPPED = "dropped"  # its subscription ended first
+    DROPPED = "dropped"  # there is nobody any more who may have it
+
+
+class DropReason(StrEnum):
+    """Why a delivery was dropped."""
+
+    ENDED = "subscription ended"
+    # These are about the key that subscribed, at the moment of sending.
+    KEY_ASLEEP = "key asleep"  # disabled, expired or deleted
+    OWNER_LEFT = "owner left"
+    SCOPE_LACKING = "scope lacking"
+    OUT_OF_SIGHT = "out of sight"  # of its data scope
 
 
 class Subscription(Base):
@@ -69,6 +80,27 @@ class Subscription(Base):
     ended_reason: Mapped[str | None] = mapped_column(String(32))
 
 
+class Audience(Base):
+    """Whose data the events of a subject show, at present."""
+
+    __tablename__ = "audiences"
+    __table_args__ = (Index("uq_audiences_subject", "organization_id", "subject", unique=True),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    subject: Mapped[str] = mapped_column(String(SUBJECT_LENGTH))
+    private: Mapped[bool]
+
+
+class AudiencePerson(Base):
+    """Somebody whose data it is, by e-mail address in lower case."""
+
+    __tablename__ = "audience_people"
+
+    audience_id: Mapped[int] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
+    person: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
 class Event(Base):
     """One thing that happened. The body is frozen: every attempt sends exactly these bytes."""
 
@@ -80,6 +112,10 @@ class Event(Base):
     type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     subject: Mapped[str] = mapped_column(String(SUBJECT_LENGTH))
+    #: The operation scopes that reading the body takes, with blanks between; frozen as the body is.
+    needs: Mapped[str] = mapped_column(Text)
+    #: NULL: it shows nobody's data.
+    audience_id: Mapped[int | None] = mapped_column(ForeignKey("audiences.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -114,6 +150,7 @@ class Delivery(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dropped_because: Mapped[DropReason | None] = mapped_column(stored_as_text(DropReason))
     lease_owner: Mapped[str | None] = mapped_column(String(80))
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

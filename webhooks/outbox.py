@@ -4,59 +4,98 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, insert, literal_column, select
+from sqlalchemy import BindParameter, bindparam, insert, literal_column, select
 from sqlalchemy.orm import Session
 
-from webhooks.models import Delivery, DeliveryState, Event, Subscription
+from keystore import standing
+from keystore.models import Key, User
+from keystore.scopes import Rights
+from keystore.standing import Standing
+from webhooks.audiences import in_sight, needed, objection, takes_part
+from webhooks.catalog import EventType
+from webhooks.models import Audience, Delivery, DeliveryState, Event, Subscription
 
 
 def publish(
     session: Session,
     *,
     organization_id: UUID,
-    event_type: str,
+    event_type: EventType,
     body: bytes,
     subject: str,
+    audience: int | None,
     now: datetime,
 ) -> Event:
-    """Write an event and one delivery for each active subscription; in the caller's transaction.
+    """Write an event and a delivery for each active subscription whose key may see it now.
 
-    body: the JSON text that every receiver gets, byte for byte. subject: whatever the caller knows
-    the event's object by. The event is kept without subscribers too, as a sample for later ones.
+    Runs in the caller's transaction. body: the JSON text that every receiver gets, byte for byte.
+    subject: whatever the caller knows the event's object by. audience: from `audiences.show_to`,
+    None for an event that shows nobody's data; scopes are asked for in any case. The event is kept
+    without subscribers too, as a sample for later ones.
     """
     event = Event(
         id=uuid4(),
         organization_id=organization_id,
-        type=event_type,
+        type=event_type.name,
         body=body,
         subject=subject,
+        needs=" ".join(sorted(event_type.needs)),
+        audience_id=audience,
         created_at=now,
     )
     session.add(event)
     session.flush()
-    session.connection().execute(
-        _DELIVER,
-        {
-            "organization": organization_id,
-            "event": event.id,
-            "event_type": event_type,
-            "moment": now,
-        },
-    )
+    connection = session.connection()
+    wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
+    keys = [
+        key_id
+        for key_id, private, is_in, *columns in connection.execute(_KEYS, wanted)
+        if not objection(Standing._make(columns), event.needs, private, is_in, now)
+    ]
+    if keys:
+        connection.execute(_DELIVER, wanted | {"keys": keys, "event": event.id, "moment": now})
     return event
 
 
-def recent(session: Session, organization_id: UUID, event_type: str, limit: int) -> Sequence[Event]:
-    """Return an organization's newest events of one type, newest first; one read transaction."""
+def recent(
+    session: Session, organization_id: UUID, event_type: str, limit: int, rights: Rights
+) -> Sequence[Event]:
+    """Return the newest events of one type that somebody with these rights may see, newest first.
+
+    One read transaction.
+    """
     with session.begin():
-        return session.scalars(
+        found = session.scalars(
             select(Event)
-            .where(Event.organization_id == organization_id, Event.type == event_type)
+            .outerjoin(Audience, Audience.id == Event.audience_id)
+            .where(
+                Event.organization_id == organization_id,
+                Event.type == event_type,
+                in_sight(rights),
+            )
             .order_by(Event.created_at.desc(), Event.id)
             .limit(limit)
         ).all()
+    return [event for event in found if needed(event.needs) <= rights.operations]
 
 
+_audience: BindParameter[int | None] = bindparam("audience", type_=Event.audience_id.type)
+_WANTED = (
+    Subscription.organization_id == bindparam("organization"),
+    Subscription.event_type == bindparam("event_type"),
+    Subscription.is_active,
+)
+#: The keys behind the subscriptions: few, however many subscriptions there are.
+_KEYS = (
+    select(
+        Key.id,
+        select(Audience.private).where(Audience.id == _audience).scalar_subquery(),
+        takes_part(_audience),
+        *standing.COLUMNS,
+    )
+    .outerjoin(User, User.id == Key.owner_id)
+    .where(Key.id.in_(select(Subscription.key_id).where(*_WANTED)))
+)
 _columns = Delivery.__table__.c
 _DELIVER = insert(Delivery).from_select(
     [
@@ -79,10 +118,6 @@ _DELIVER = insert(Delivery).from_select(
         bindparam("moment", type_=_columns.created_at.type),
         bindparam("moment", type_=_columns.created_at.type),
     )
-    .where(
-        Subscription.organization_id == bindparam("organization"),
-        Subscription.event_type == bindparam("event_type"),
-        Subscription.is_active,
-    )
+    .where(*_WANTED, Subscription.key_id.in_(bindparam("keys", expanding=True)))
     .order_by(Subscription.created_at, Subscription.id),
 )

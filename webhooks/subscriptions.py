@@ -22,8 +22,14 @@ from keystore.vault import Vault
 from webhooks import signing
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog
-from webhooks.errors import BadTargetType, KeyEnded, SubscriptionNotFound, WebhooksError
-from webhooks.models import IS_PENDING, Delivery, DeliveryState, Subscription
+from webhooks.errors import (
+    BadTargetType,
+    KeyEnded,
+    ScopeLacking,
+    SubscriptionNotFound,
+    WebhooksError,
+)
+from webhooks.models import IS_PENDING, Delivery, DeliveryState, DropReason, Subscription
 from webhooks.signing import Random
 from webhooks.targets import check_target
 
@@ -70,15 +76,19 @@ class Subscriptions:
         key_id: UUID,
         event_type: str,
         target_url: str,
+        operations: frozenset[str],
         actor: Actor,
         target_type: int = ORGANIZATION,
     ) -> Subscribed:
-        """Send events of one type to a URL from now on.
+        """Send events of one type to a URL from now on, as long as the key may see them.
 
-        The same URL may subscribe twice, as platforms make a subscription per automation. Raises
-        UnknownEventType, BadTarget, BadTargetType, KeyEnded.
+        operations: the scopes of whoever asks, perhaps less than the key's. The same URL may
+        subscribe twice, as platforms make a subscription per automation. Raises UnknownEventType,
+        ScopeLacking, BadTarget, BadTargetType, KeyEnded.
         """
-        event_type = self._catalog.get(event_type).name
+        wanted = self._catalog.get(event_type)
+        if lacking := wanted.needs - operations:
+            raise ScopeLacking(wanted.name, lacking)
         if target_type not in {ZAPIER, ORGANIZATION}:
             raise BadTargetType
         check_target(target_url, self._allowed)
@@ -89,7 +99,7 @@ class Subscriptions:
             id=subscription_id,
             organization_id=organization_id,
             key_id=key_id,
-            event_type=event_type,
+            event_type=wanted.name,
             target_url=target_url,
             target_type=target_type,
             secret_sealed=self._vault.seal(secret, seal_context(subscription_id)),
@@ -107,30 +117,55 @@ class Subscriptions:
 
     @audit.refusals("subscription.ended", of="subscription", errors=WebhooksError)
     def unsubscribe(
-        self, session: Session, subscription_id: UUID, *, organization_id: UUID, actor: Actor
+        self,
+        session: Session,
+        subscription_id: UUID,
+        *,
+        organization_id: UUID,
+        actor: Actor,
+        only_of: UUID | None = None,
     ) -> Subscription:
-        """End a subscription; once more is the same as once. Raises SubscriptionNotFound."""
+        """End a subscription; once more is the same as once. `only_of` as in `list`.
+
+        Raises SubscriptionNotFound.
+        """
         with writing(session):
-            subscription = _found(session, subscription_id, organization_id)
+            subscription = _found(session, subscription_id, organization_id, only_of)
             which = Subscription.id == subscription_id
             end(session, which, UNSUBSCRIBED, now=self._clock.now(), actor=actor)
         return subscription
 
-    def list(self, session: Session, organization_id: UUID) -> Sequence[Subscription]:
-        """Return an organization's active subscriptions, newest first."""
+    def list(
+        self, session: Session, organization_id: UUID, *, only_of: UUID | None = None
+    ) -> Sequence[Subscription]:
+        """Return an organization's active subscriptions, newest first.
+
+        only_of: a key; then those alone that were made with it.
+        """
+        query = (
+            select(Subscription)
+            .where(Subscription.organization_id == organization_id, Subscription.is_active)
+            .order_by(Subscription.created_at.desc(), Subscription.id)
+        )
+        if only_of is not None:
+            query = query.where(Subscription.key_id == only_of)
         with session.begin():
-            return session.scalars(
-                select(Subscription)
-                .where(Subscription.organization_id == organization_id, Subscription.is_active)
-                .order_by(Subscription.created_at.desc(), Subscription.id)
-            ).all()
+            return session.scalars(query).all()
 
     def get(
-        self, session: Session, subscription_id: UUID, *, organization_id: UUID
+        self,
+        session: Session,
+        subscription_id: UUID,
+        *,
+        organization_id: UUID,
+        only_of: UUID | None = None,
     ) -> Subscription:
-        """Return one subscription, also an ended one. Raises SubscriptionNotFound."""
+        """Return one subscription, also an ended one; `only_of` as in `list`.
+
+        Raises SubscriptionNotFound.
+        """
         with session.begin():
-            return _found(session, subscription_id, organization_id)
+            return _found(session, subscription_id, organization_id, only_of)
 
     def of_key(self, session: Session, key: Key) -> Sequence[Dependent]:
         """Return what would end with a key: its active subscriptions by event type and host."""
@@ -188,14 +223,18 @@ def end(
     session.execute(
         update(Delivery)
         .where(Delivery.id.in_(waiting))
-        .values(state=DeliveryState.DROPPED, finished_at=now),
+        .values(state=DeliveryState.DROPPED, finished_at=now, dropped_because=DropReason.ENDED),
         execution_options={"synchronize_session": False},
     )
 
 
-def _found(session: Session, subscription_id: UUID, organization_id: UUID) -> Subscription:
+def _found(
+    session: Session, subscription_id: UUID, organization_id: UUID, only_of: UUID | None
+) -> Subscription:
     subscription = session.get(Subscription, subscription_id, populate_existing=True)
     if subscription is None or subscription.organization_id != organization_id:
+        raise SubscriptionNotFound
+    if only_of is not None and subscription.key_id != only_of:
         raise SubscriptionNotFound
     return subscription
 

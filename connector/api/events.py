@@ -21,7 +21,7 @@ bp = Blueprint("events", __name__)
 @bp.get("/events/<event_type>/samples/", strict_slashes=False)
 @auth.scoped("webhooks:manage")
 def samples(event_type: str) -> ResponseReturnValue:
-    """Return a bare array of bodies, newest first; a made-up one where nothing happened yet."""
+    """Return a bare array of bodies, newest first; a made-up one where nothing can be seen yet."""
     parameters = Parameters(request.args)
     limit = parameters.limit(DEFAULT_LIMIT, MAX_LIMIT)
     parameters.check()
@@ -29,8 +29,11 @@ def samples(event_type: str) -> ResponseReturnValue:
         known = services.hooks().catalog.get(event_type)
     except UnknownEventType as error:
         raise NotFound(error.detail) from error
+    caller = auth.principal()
+    if lacking := known.needs - caller.scopes:
+        raise auth.insufficient(" ".join(sorted(lacking)))
     with context.session() as session:
-        recent = outbox.recent(session, context.sight().organization_id, known.name, limit)
+        recent = outbox.recent(session, caller.organization_id, known.name, limit, caller.rights)
     made_up = json.dumps(known.sample, ensure_ascii=False, separators=(",", ":")).encode()
     bodies = [event.body for event in recent] or [made_up]
     # Put together as bytes: reading and writing them again could change a number's spelling.

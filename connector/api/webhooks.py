@@ -14,7 +14,7 @@ from connector.problems import BadRequest, NotFound
 from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import services
-from webhooks.errors import KeyEnded, SubscriptionNotFound, WebhooksError
+from webhooks.errors import KeyEnded, ScopeLacking, SubscriptionNotFound, WebhooksError
 from webhooks.models import Subscription
 
 bp = Blueprint("webhooks", __name__)
@@ -26,9 +26,11 @@ FIELDS = ("event_type", "target_url", "target_type")
 @bp.get("/webhooks/", strict_slashes=False)
 @auth.scoped("webhooks:manage")
 def index() -> ResponseReturnValue:
-    """List the organization's active subscriptions, newest first."""
+    """List active subscriptions, newest first: the organization's, or a personal key's own."""
     with access.services().db.session() as session:
-        found = services.hooks().subscriptions.list(session, auth.principal().organization_id)
+        found = services.hooks().subscriptions.list(
+            session, auth.principal().organization_id, only_of=_only_of()
+        )
     return jsonify({"count": len(found), "results": [shape(one) for one in found]})
 
 
@@ -50,10 +52,13 @@ def subscribe() -> ResponseReturnValue:
                 event_type=body["event_type"],
                 target_url=body["target_url"],
                 target_type=body["target_type"],
+                operations=auth.principal().scopes,
                 actor=auth.actor(),
             )
     except KeyEnded as error:
         raise auth.refusal() from error
+    except ScopeLacking as error:
+        raise auth.insufficient(error.scope, error.detail) from error
     except WebhooksError as error:
         raise BadRequest(error.detail) from error
     answer = jsonify(shape(made.subscription, made.signing_secret))
@@ -71,7 +76,10 @@ def show(subscription_id: str) -> ResponseReturnValue:
     with access.services().db.session() as session:
         try:
             found = services.hooks().subscriptions.get(
-                session, _uuid(subscription_id), organization_id=auth.principal().organization_id
+                session,
+                _uuid(subscription_id),
+                organization_id=auth.principal().organization_id,
+                only_of=_only_of(),
             )
         except SubscriptionNotFound as error:
             raise NotFound(error.detail) from error
@@ -92,10 +100,17 @@ def unsubscribe(subscription_id: str) -> ResponseReturnValue:
                 _uuid(subscription_id),
                 organization_id=auth.principal().organization_id,
                 actor=auth.actor(),
+                only_of=_only_of(),
             )
         except SubscriptionNotFound as error:
             raise NotFound(error.detail) from error
     return jsonify(shape(ended))
+
+
+def _only_of() -> UUID | None:
+    """Return the calling key when it is a personal one: it has no say in what others set up."""
+    key = auth.principal()
+    return key.key_id if key.rights.data.is_personal else None
 
 
 def _uuid(text: str) -> UUID:

@@ -24,20 +24,36 @@ PAYLOADS: dict[Happening, type[Shape]] = {
 
 @cache
 def event_types() -> tuple[EventType, ...]:
-    """Return the event types of meetings, each with its schema and a made-up sample."""
+    """Return the event types of meetings, each with its schema and a made-up sample.
+
+    A body that holds the notes, the transcript or what is worked out from it (the link to it, too)
+    needs the scope under which the API shows the same.
+    """
     return (
-        _event_type("AINOTE", "AI Notes", "Sent when the notes of a meeting or call are ready."),
+        _event_type(
+            "AINOTE",
+            "AI Notes",
+            "Sent when the notes of a meeting or call are ready.",
+            {"meetings:read", "notes:read", "transcripts:read"},
+        ),
         _event_type(
             "new_conversation",
             "New Conversation",
             "Sent to automation platforms when the notes of a meeting or call are ready.",
+            {"meetings:read", "notes:read", "transcripts:read"},
         ),
         _event_type(
             "meeting.ended",
             "Meeting Ended",
             "Sent when a meeting or call is over, recorded or not; its notes may follow.",
+            {"meetings:read"},
         ),
     )
+
+
+def event_type(happening: Happening) -> EventType:
+    """Return one of them."""
+    return next(one for one in event_types() if one.name == happening)
 
 
 def meeting_schema() -> dict[str, Any]:
@@ -105,7 +121,7 @@ def _conversation(record: Record, vtt_url: str | None) -> dict[str, Any]:
     }
 
 
-def _event_type(name: Happening, title: str, summary: str) -> EventType:
+def _event_type(name: Happening, title: str, summary: str, scopes: set[str]) -> EventType:
     made_up = body(name, samples.record(), samples.VTT_URL)
     return EventType(
         name=name,
@@ -113,4 +129,5 @@ def _event_type(name: Happening, title: str, summary: str) -> EventType:
         summary=summary,
         schema=schema(PAYLOADS[name]),
         sample=json.loads(made_up),
+        scopes=frozenset(scopes),
     )

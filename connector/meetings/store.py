@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from connector.meetings import events, notes, rows, transcripts, writes
+from connector.meetings import notes, publishing, rows, transcripts, writes
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.ingest import MeetingInput, TranscriptInput
 from connector.meetings.links import Links
@@ -22,13 +22,12 @@ from connector.meetings.queries import (
     paged,
     visible,
 )
-from connector.meetings.record import Record, happened, merged, with_outcome
+from connector.meetings.record import merged, with_outcome
 from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
 from connector.meetings.sight import Sight
 from keystore.clock import Clock
 from keystore.db import writing
 from keystore.scopes import READING, Reach, Rights
-from webhooks import outbox
 
 CHUNK = 500
 
@@ -244,26 +243,18 @@ class Meetings:
             record = new[uuid] if old is None else merged(organization_id, uuid, given, old, now)
             if row is not None and old is not None and record is not old:
                 writes.change(session, sight, row, old, record)
-            if publish and record is not old:
-                self._publish(session, sight, old, record)
+            if record is not old:
+                publishing.publish(
+                    session,
+                    organization_id,
+                    old,
+                    record,
+                    links=self._links,
+                    now=now,
+                    silent=not publish,
+                )
             results.append(Saved(record.meeting, created=old is None, changed=record is not old))
         return results
-
-    def _publish(self, session: Session, sight: Sight, old: Record | None, new: Record) -> None:
-        now = self._clock.now()
-        uuid = new.meeting.transcription_uuid
-        vtt_url = None
-        if new.transcript is not None and uuid is not None:
-            vtt_url = self._links.vtt_url(sight.organization_id, uuid, now)
-        for happening in happened(old, new):
-            outbox.publish(
-                session,
-                organization_id=sight.organization_id,
-                event_type=happening,
-                body=events.body(happening, new, vtt_url),
-                subject=str(new.meeting.uuid),
-                now=now,
-            )
 
     @staticmethod
     def _transcript(session: Session, sight: Sight, uuid: UUID) -> TranscriptRow:

@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select
 
+from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
 from keystore.clock import SystemClock
@@ -30,6 +31,7 @@ from keystore.vault import Vault
 from tests.benchmarks.tables import Series, show
 from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 from tests.support.server import free_port
+from webhooks import audiences
 from webhooks.catalog import Catalog, EventType
 from webhooks.models import IS_PENDING, Attempt, Delivery, DeliveryState, Event
 from webhooks.subscriptions import Subscriptions
@@ -45,6 +47,7 @@ LOOPBACK = (ip_network("127.0.0.0/8"),)
 PROCESSORS = sorted(os.sched_getaffinity(0))
 VAULT = Vault([SecretValue("k" * 64)])
 CLOCK = SystemClock()
+BENCH = EventType("bench", "", "", {}, {}, frozenset({"meetings:read"}))
 
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -131,13 +134,22 @@ def fill(database: Database, url: str) -> None:
     events = [uuid4() for _ in range(DELIVERIES)]
     with database.session() as session, writing(session):
         connection = session.connection()
+        audience = audiences.show_to(
+            session,
+            organization_id=organization,
+            subject="",
+            people={"ada@northwind.example", "ben@customer.example"},
+            private=False,
+        )
         connection.execute(
             insert(Event.__table__),  # type: ignore[arg-type]
             [
                 {
                     "id": event,
                     "organization_id": organization,
-                    "type": "bench",
+                    "type": BENCH.name,
+                    "needs": " ".join(sorted(BENCH.needs)),
+                    "audience_id": audience,
                     "body": BODY,
                     "subject": "",
                     "created_at": now,
@@ -168,7 +180,7 @@ def fill(database: Database, url: str) -> None:
 def subscribe(database: Database, url: str) -> tuple[UUID, UUID]:
     """Return the ids of an organization and of its subscription."""
     catalog = Catalog()
-    catalog.register(EventType("bench", "", "", {}, {}))
+    catalog.register(BENCH)
     with database.session() as session:
         organization = Accounts(CLOCK).create_organization(session, name="Bench", actor=SYSTEM)
     with database.session() as session:
@@ -180,8 +192,9 @@ def subscribe(database: Database, url: str) -> tuple[UUID, UUID]:
             session,
             organization_id=organization.id,
             key_id=key.key.id,
-            event_type="bench",
+            event_type=BENCH.name,
             target_url=url,
+            operations=scopes.DEFAULT,
             actor=SYSTEM,
         )
     return organization.id, subscribed.subscription.id

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import pytest
 
+from keystore import scopes
 from keystore.audit import SYSTEM
 from keystore.clock import Clock
 from keystore.db import Database, writing
 from keystore.keys import Issued
 from keystore.models import Organization
+from keystore.scopes import DataScope, Rights
 from keystore.vault import Vault
 from tests.support.receiver import Receiver
 from webhooks import outbox
@@ -27,8 +29,13 @@ NOTE_READY = EventType(
     summary="Sent when somebody has finished a note.",
     schema={"type": "object", "required": ["note"]},
     sample={"note": 1},
+    scopes=frozenset({"notes:read"}),
 )
-NOTE_GONE = EventType("note.gone", "Note gone", "Sent when a note was thrown away.", {}, {})
+NOTE_GONE = EventType(
+    "note.gone", "Note gone", "Sent when a note was thrown away.", {}, {}, frozenset()
+)
+
+EVERYTHING = Rights(frozenset(scopes.OPERATIONS), DataScope.ORG_FULL)
 
 Subscribe = Callable[..., Subscribed]
 Publish = Callable[..., Event]
@@ -66,6 +73,7 @@ def subscribe(
                 key_id=issued.key.id,
                 event_type=event_type,
                 target_url=url,
+                operations=scopes.DEFAULT,
                 actor=SYSTEM,
             )
 
@@ -77,7 +85,8 @@ def publish(database: Database, clock: Clock, organization: Organization) -> Pub
     def publish(
         number: int = 1,
         *,
-        event_type: str = NOTE_READY.name,
+        event_type: EventType = NOTE_READY,
+        audience: int | None = None,
         organization_id: UUID = organization.id,
     ) -> Event:
         with database.session() as session, writing(session):
@@ -87,6 +96,7 @@ def publish(database: Database, clock: Clock, organization: Organization) -> Pub
                 event_type=event_type,
                 body=json.dumps({"note": number}).encode(),
                 subject=f"note-{number}",
+                audience=audience,
                 now=clock.now(),
             )
 

@@ -16,7 +16,7 @@ from keystore.clock import SystemClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
-from tests.webhooks.conftest import Subscribe
+from tests.webhooks.conftest import NOTE_READY, Subscribe
 from tests.webhooks.worker_process import BATCH, SLOTS
 from webhooks import outbox
 from webhooks.models import IS_PENDING, Attempt, Delivery
@@ -50,7 +50,8 @@ def published(
             event = outbox.publish(
                 session,
                 organization_id=organization.id,
-                event_type="note.ready",
+                event_type=NOTE_READY,
+                audience=None,
                 body=body,
                 subject=f"note-{number}",
                 now=clock.now(),

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
-from tests.webhooks.conftest import Publish, Subscribe
+from tests.webhooks.conftest import EVERYTHING, NOTE_GONE, NOTE_READY, Publish, Subscribe
 from webhooks import outbox
 from webhooks.models import Delivery, Event
 
@@ -50,7 +50,8 @@ def test_an_event_of_another_organization_goes_nowhere(
         outbox.publish(
             session,
             organization_id=other.id,
-            event_type="note.ready",
+            event_type=NOTE_READY,
+            audience=None,
             body=b"{}",
             subject="",
             now=clock.now(),
@@ -68,7 +69,8 @@ def test_event_and_deliveries_share_the_fate_of_the_caller_s_transaction(
             outbox.publish(
                 session,
                 organization_id=organization.id,
-                event_type="note.ready",
+                event_type=NOTE_READY,
+                audience=None,
                 body=b"{}",
                 subject="",
                 now=clock.now(),
@@ -79,7 +81,7 @@ def test_event_and_deliveries_share_the_fate_of_the_caller_s_transaction(
         publish_and_fail()
     assert deliveries(database) == []
     with database.session() as session:
-        assert outbox.recent(session, organization.id, "note.ready", 10) == []
+        assert outbox.recent(session, organization.id, "note.ready", 10, EVERYTHING) == []
 
 
 def test_the_body_is_kept_byte_for_byte(
@@ -90,7 +92,8 @@ def test_the_body_is_kept_byte_for_byte(
         event = outbox.publish(
             session,
             organization_id=organization.id,
-            event_type="note.ready",
+            event_type=NOTE_READY,
+            audience=None,
             body=body,
             subject="note-1",
             now=clock.now(),
@@ -106,9 +109,9 @@ def test_recent_events_come_newest_first_and_without_any_subscriber(
     for number in range(4):
         published.append(publish(number).id)
         clock.advance(1)
-    publish(9, event_type="note.gone")
+    publish(9, event_type=NOTE_GONE)
     with database.session() as session:
-        recent = outbox.recent(session, organization.id, "note.ready", 3)
+        recent = outbox.recent(session, organization.id, "note.ready", 3, EVERYTHING)
         assert [event.id for event in recent] == published[:0:-1]
         assert [event.subject for event in recent] == ["note-3", "note-2", "note-1"]
-        assert outbox.recent(session, uuid4(), "note.ready", 3) == []
+        assert outbox.recent(session, uuid4(), "note.ready", 3, EVERYTHING) == []

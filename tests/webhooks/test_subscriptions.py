@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from keystore import audit, trail
+from keystore import audit, scopes, trail
 from keystore.audit import Actor
 from keystore.clock import ManualClock
 from keystore.db import Database
@@ -14,12 +14,18 @@ from keystore.models import Organization, Outcome
 from keystore.trail import Filter
 from keystore.vault import Vault
 from tests.webhooks.conftest import Publish, Subscribe
-from webhooks.errors import BadTarget, BadTargetType, SubscriptionNotFound, UnknownEventType
+from webhooks.errors import (
+    BadTarget,
+    BadTargetType,
+    ScopeLacking,
+    SubscriptionNotFound,
+    UnknownEventType,
+)
 from webhooks.models import Delivery, DeliveryState, Subscription
 from webhooks.subscriptions import Subscriptions, seal_context
 
 URL = "https://hooks.example.com/northwind"
-ADA = Actor("user", "ada@northwind.example", id="1")
+ADA = Actor("cli", "ada")
 
 End = Callable[[UUID], Subscription]
 
@@ -99,12 +105,18 @@ def test_a_bad_subscription_changes_nothing(
 ) -> None:
     bad: list[tuple[type[Exception], dict[str, object]]] = [
         (UnknownEventType, {"event_type": "note.raedy"}),
+        (ScopeLacking, {"operations": frozenset({"notes:read"})}),
+        (ScopeLacking, {"operations": frozenset({"webhooks:manage"})}),
         (BadTarget, {"target_url": "http://example.com/"}),
         (BadTarget, {"target_url": "https://10.0.0.1/"}),
         (BadTargetType, {"target_type": 3}),
     ]
     for error, change in bad:
-        good: dict[str, object] = {"event_type": "note.ready", "target_url": URL}
+        good: dict[str, object] = {
+            "event_type": "note.ready",
+            "target_url": URL,
+            "operations": scopes.DEFAULT,
+        }
         with database.session() as session, pytest.raises(error):
             subscriptions.subscribe(
                 session,

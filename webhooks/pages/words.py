@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint
 from markupsafe import Markup
 
-from webhooks.models import Attempt, Delivery, DeliveryState
+from webhooks.models import Attempt, Delivery, DeliveryState, DropReason
 from webhooks.outcome import SUCCESS, Ending
 
 _ENDINGS = {
@@ -22,11 +22,18 @@ _STATES = {
     DeliveryState.FAILED: "Failed",
     DeliveryState.DROPPED: "Dropped",
 }
+_DROPPED = {
+    DropReason.ENDED: "Its subscription ended first.",
+    DropReason.KEY_ASLEEP: "Its subscription's key was disabled, had expired or was deleted.",
+    DropReason.OWNER_LEFT: "Its subscription's key is tied to a person who has left.",
+    DropReason.SCOPE_LACKING: "Its subscription's key lacked a scope that this event needs.",
+    DropReason.OUT_OF_SIGHT: "Its subscription's key could not see the data that it shows.",
+}
 
 
 def register(blueprint: Blueprint) -> None:
     """Offer the filters to this floor's templates."""
-    for word in (instant, duration, outcome, tone, state_word, host, next_step):
+    for word in (instant, duration, outcome, tone, state_word, host, next_step, dropped):
         blueprint.add_app_template_filter(word)
 
 
@@ -63,6 +70,11 @@ def tone(attempt: Attempt) -> str:
 def state_word(state: DeliveryState) -> str:
     """Return a delivery's state as a word."""
     return _STATES[state]
+
+
+def dropped(delivery: Delivery) -> str:
+    """Return why a delivery was dropped, as a sentence."""
+    return _DROPPED[delivery.dropped_because or DropReason.ENDED]
 
 
 def host(url: str) -> str:

@@ -1,6 +1,7 @@
 """Callers of the API with keys of other kinds."""
 
 from collections.abc import Callable
+from itertools import count
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from keystore.audit import SYSTEM
 from keystore.db import Database
 from keystore.keys import Keys
 from keystore.models import NAME_LENGTH, Organization
+from keystore.scopes import DataScope
 
 AddCaller = Callable[..., FlaskClient]
 
@@ -23,14 +25,22 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 @pytest.fixture
 def add_caller(app: Flask, database: Database, keys: Keys, organization: Organization) -> AddCaller:
     """Make a caller with a new key that may do only this."""
+    numbers = count(1)
 
-    def add(*names: str, organization_id: UUID | None = None) -> FlaskClient:
+    def add(
+        *names: str,
+        organization_id: UUID | None = None,
+        data: DataScope = DataScope.ORG_FULL,
+        owner_id: UUID | None = None,
+    ) -> FlaskClient:
         with database.session() as session:
             issued = keys.create(
                 session,
                 organization_id=organization_id or organization.id,
-                name=f"Key for {', '.join(names)}"[:NAME_LENGTH],
+                name=f"{next(numbers)}: {', '.join(names)}"[:NAME_LENGTH],
                 granted=frozenset(names),
+                data=data,
+                owner_id=owner_id,
                 actor=SYSTEM,
             )
         caller = app.test_client()

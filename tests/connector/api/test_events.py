@@ -14,6 +14,7 @@ from keystore.models import Organization
 from tests.connector.api.conftest import AddCaller, on_one_database
 from tests.connector.api.test_meetings import check_problem, put
 from tests.connector.meetings.support import NOTES, TRANSCRIPT
+from tests.webhooks.conftest import EVERYTHING
 from webhooks import outbox
 from webhooks.catalog import EventType
 
@@ -47,7 +48,8 @@ def test_samples_are_the_newest_real_bodies_byte_for_byte(
     assert answer.content_type == "application/json"
     assert [one["subject"][-1] for one in answer.get_json()] == ["4", "3", "2"]
     with database.session() as session:
-        bodies = [event.body for event in outbox.recent(session, organization.id, name, 3)]
+        recent = outbox.recent(session, organization.id, name, 3, EVERYTHING)
+        bodies = [event.body for event in recent]
     assert answer.data == b"[" + b",".join(bodies) + b"]"
     validator = Draft202012Validator(parts.hooks.catalog.get(name).schema)
     for body in bodies:
@@ -78,4 +80,19 @@ def test_samples_are_the_organization_s_own(
     check_problem(client.get(path), 401)
     check_problem(add_caller("meetings:read").get(path), 403)
     assert b"Our secret" not in stranger.get(path).data
-    assert b"Our secret" in add_caller("webhooks:manage").get(path).data
+    assert b"Our secret" in add_caller("webhooks:manage", "meetings:read").get(path).data
+
+
+@pytest.mark.parametrize("event_type", event_types(), ids=lambda event_type: event_type.name)
+def test_whoever_lacks_a_scope_that_the_body_needs_is_told_which(
+    add_caller: AddCaller, event_type: EventType
+) -> None:
+    assert event_type.needs > {"webhooks:manage"}
+    for scope in event_type.scopes:
+        answer = add_caller(*event_type.needs - {scope}).get(
+            f"/v1/events/{event_type.name}/samples/"
+        )
+        check_problem(answer, 403)
+        challenge = answer.headers["WWW-Authenticate"]
+        assert 'error="insufficient_scope"' in challenge
+        assert f'scope="{scope}"' in challenge

@@ -6,8 +6,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from connector.app import Parts
+from keystore import scopes
 from keystore.audit import SYSTEM
 from keystore.keys import Issued
+from keystore.models import User
+from keystore.scopes import DataScope
+from tests.connector.api.conftest import AddCaller
 from webhooks.targets import check_target
 
 TARGET = "https://hooks.zapier.com/hooks/standard/1/abc/"
@@ -96,6 +100,39 @@ def test_what_is_not_json_is_refused(api: FlaskClient, raw: bytes) -> None:
 
     assert answer.status_code == 400
     assert answer.content_type == "application/problem+json"
+
+
+def test_only_what_a_key_may_read_can_be_subscribed_to(add_caller: AddCaller, parts: Parts) -> None:
+    for event_type in parts.hooks.catalog:
+        for scope in event_type.scopes:
+            caller = add_caller(*event_type.needs - {scope})
+            answer = caller.post(
+                "/v1/webhooks/", json={"event_type": event_type.name, "target_url": TARGET}
+            )
+            assert answer.status_code == 403
+            assert f'error="insufficient_scope", scope="{scope}"' in str(answer.headers)
+            assert answer.json is not None
+            assert scope in answer.json["detail"]
+            assert caller.get("/v1/webhooks/").json == {"count": 0, "results": []}
+    for event_type in parts.hooks.catalog:
+        subscribe(add_caller(*event_type.needs), event_type=event_type.name)
+
+
+def test_a_personal_key_has_no_say_in_what_others_set_up(
+    api: FlaskClient, add_caller: AddCaller, member: User
+) -> None:
+    theirs = subscribe(api)
+    personal = add_caller(*scopes.DEFAULT, data=DataScope.USER_FULL, owner_id=member.id)
+    path = f"/v1/webhooks/{theirs['id']}/"
+    assert personal.get("/v1/webhooks/").json == {"count": 0, "results": []}
+    assert personal.get(path).status_code == personal.delete(path).status_code == 404
+    assert api.get(path).get_json()["is_active"]
+
+    own = subscribe(personal)
+    path = f"/v1/webhooks/{own['id']}/"
+    assert personal.get("/v1/webhooks/").get_json()["count"] == 1
+    assert api.get("/v1/webhooks/").get_json()["count"] == 2
+    assert personal.delete(path).status_code == api.get(path).status_code == 200
 
 
 def test_an_unknown_subscription_is_not_found(api: FlaskClient) -> None:

@@ -13,7 +13,7 @@ from keystore.keys import Issued
 from keystore.models import Organization
 from tests.keystore.pages.browser import DEVELOPER, Browser
 from tests.support.receiver import Answer, Hang, Receiver
-from tests.webhooks.conftest import Publish, Subscribe
+from tests.webhooks.conftest import NOTE_READY, Publish, Subscribe
 from webhooks import outbox
 from webhooks.pages.deliveries import SHOWN_BODY
 from webhooks.worker import Worker
@@ -122,7 +122,8 @@ def test_shows_a_body_whatever_it_is(
         outbox.publish(
             session,
             organization_id=organization.id,
-            event_type="note.ready",
+            event_type=NOTE_READY,
+            audience=None,
             body=body,
             subject="",
             now=clock.now(),
@@ -196,7 +197,8 @@ def test_bodies_are_shown_as_text(
         outbox.publish(
             session,
             organization_id=organization.id,
-            event_type="note.ready",
+            event_type=NOTE_READY,
+            audience=None,
             body=json.dumps({"a": attack}).encode(),
             subject=attack[:60],
             now=clock.now(),
