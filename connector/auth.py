@@ -13,13 +13,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar, cast
 
-from flask import g, request
+from flask import Request, g, request
 
 from connector import rate_limits
 from connector.problems import Forbidden, Unauthorized
 from keystore import access, audit, networks
 from keystore.access import Access
 from keystore.audit import Actor
+from keystore.services import Services
 from keystore.verification import VerifiedKey
 
 # Neither half holds a colon or a character beyond ASCII, so a pattern is the whole parser.
@@ -109,7 +110,9 @@ def actor() -> Actor:
 def _guarded(view: V, declared: Access, scope: str | None) -> V:
     @wraps(view)
     def guarded(*args: object, **kwargs: object) -> object:
-        g.principal = caller = _authenticate(request.headers.get("Authorization"))
+        # The request itself: each look through the proxy takes its time, and there are several.
+        asking = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        g.principal = caller = _authenticate(asking)
         if scope is not None and scope not in caller.scopes:
             _note_refusal(scope)
             raise insufficient(scope)
@@ -140,42 +143,41 @@ def _note_refusal(scope: str) -> None:
         )
 
 
-def _authenticate(header: str | None) -> VerifiedKey:
+def _authenticate(asking: Request) -> VerifiedKey:
+    services, header = access.services(), asking.headers.get("Authorization")
+    caller = None
     if pair := parse(header):
-        caller = by_secret(*pair)
+        caller = services.verification.by_secret(*pair)
     elif token := parse_token(header):
-        caller = _by_token(token)
-    else:
-        caller = None
+        live = services.verification.by_token(token)
+        caller = None if live is None else live.key
     if caller is None:
         raise refusal()
+    _admit(caller, asking, services)
     return caller
 
 
 def by_secret(client_key: str, client_secret: str) -> VerifiedKey | None:
     """Return whose pair this is, or None for whatever reason it is not valid."""
-    return _admitted(access.services().verification.by_secret(client_key, client_secret))
+    services = access.services()
+    verified = services.verification.by_secret(client_key, client_secret)
+    if verified is not None:
+        _admit(verified, request, services)
+    return verified
 
 
-def _by_token(text: str) -> VerifiedKey | None:
-    token = access.services().verification.by_token(text)
-    return _admitted(None if token is None else token.key)
-
-
-def _admitted(verified: VerifiedKey | None) -> VerifiedKey | None:
+def _admit(key: VerifiedKey, asking: Request, services: Services) -> None:
     """Let a key in from its networks and within its limit, and remember that it was used.
 
     Whoever is refused uses nothing up: a thief outside of the networks costs the owner nothing.
+    Raises Forbidden, TooManyRequests.
     """
-    if verified is None:
-        return None
-    address = request.remote_addr
-    if verified.networks and not networks.allow(verified.networks, address):
+    address = asking.remote_addr
+    if key.networks and not networks.allow(key.networks, address):
         # The secret was right, so the reason may be told to whoever sent it.
         raise Forbidden(f"This key may not be used from {address}; ask an admin to allow it.")
-    rate_limits.count(verified)
-    access.services().uses.note(verified, address=address, agent=request.headers.get("User-Agent"))
-    return verified
+    rate_limits.count(key, services.limits)
+    services.uses.note(key, address=address, agent=asking.headers.get("User-Agent"))
 
 
 def insufficient(scope: str, detail: str | None = None) -> Forbidden:

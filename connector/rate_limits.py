@@ -9,14 +9,13 @@ minute of the clock.
 from flask import Flask, Response, g
 
 from connector.problems import TooManyRequests
-from keystore import access
-from keystore.limits import Budget
+from keystore.limits import Budget, Limits
 from keystore.verification import VerifiedKey
 
 
-def count(key: VerifiedKey) -> None:
+def count(key: VerifiedKey, limits: Limits) -> None:
     """Count this request as one of the key's; one that raises TooManyRequests does not count."""
-    g.budget = budget = access.services().limits.take(key)
+    g.budget = budget = limits.take(key)
     if not budget.allowed:
         raise _refusal(budget)
 
@@ -38,7 +37,7 @@ def _refusal(budget: Budget) -> TooManyRequests:
 def _tell(response: Response) -> Response:
     budget: Budget | None = g.get("budget")
     if budget is not None:
-        headers = response.headers
-        headers["RateLimit-Policy"] = f'"key";q={budget.limit};w={budget.window_s}'
-        headers["RateLimit"] = f'"key";r={budget.remaining};t={budget.reset_s}'
+        headers = response.headers  # to which nobody else adds these
+        headers.add("RateLimit-Policy", f'"key";q={budget.limit};w={budget.window_s}')
+        headers.add("RateLimit", f'"key";r={budget.remaining};t={budget.reset_s}')
     return response

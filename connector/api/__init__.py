@@ -35,6 +35,9 @@ def init_app(app: Flask) -> None:
 def _private(response: Response) -> Response:
     """Keep answers out of caches, and JSON from being taken for anything else."""
     if is_api():
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers = response.headers
+        if "Cache-Control" not in headers:
+            headers.add("Cache-Control", "no-store")
+        if "X-Content-Type-Options" not in headers:
+            headers.add("X-Content-Type-Options", "nosniff")
     return response
