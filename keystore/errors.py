@@ -104,7 +104,11 @@ class BadLimit(KeystoreError):
 
 
 class BadSpike(KeystoreError):
-    """A spike cannot be planned like this."""
+    """A spike cannot be planned like this; `field` names what of it is wrong."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        self.field = field  # as the column is named
+        super().__init__(detail)
 
 
 class SpikeNotFound(KeystoreError):

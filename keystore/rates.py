@@ -7,6 +7,7 @@ What was used in a spike still counts after its end, for the minute that any req
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -22,6 +23,15 @@ from keystore.limit_models import MOST_PLANNED, REASON_LENGTH, Spike
 from keystore.models import Key, Organization
 
 LONGEST = timedelta(days=31)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a key may do in a minute."""
+
+    now: int
+    default: int  # if it had no limit of its own
+    planned: Sequence[Spike]  # that are not over, the first to begin first
 
 
 class Rates:
@@ -125,9 +135,13 @@ class Rates:
             key = held.usable(session, key_id, organization_id, actor)
             ownership.check_admin(session, actor, organization_id)
             if len(_planned(session, key_id, now)) >= MOST_PLANNED:
-                raise BadSpike(f"This key has {MOST_PLANNED} planned spikes; cancel one first.")
+                raise BadSpike(
+                    "starts_at", f"This key has {MOST_PLANNED} planned spikes; cancel one first."
+                )
             if limit <= self.base(key, session.get_one(Organization, organization_id)):
-                raise BadSpike("A spike must be higher than the limit that the key has anyway.")
+                raise BadSpike(
+                    "rate_limit", "A spike must be higher than the limit the key has anyway."
+                )
             spike = Spike(
                 id=uuid4(),
                 key_id=key_id,
@@ -170,29 +184,40 @@ class Rates:
             held.record(session, now, actor, "key.spike_cancelled", key, before=_told(spike))
         return spike
 
-    def planned(
-        self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor
-    ) -> Sequence[Spike]:
-        """Return a key's spikes that are not over, the first to begin first. Raises KeyNotFound."""
+    def of(self, session: Session, key_id: UUID, *, organization_id: UUID, actor: Actor) -> Rate:
+        """Return what a key may do now, and what is planned. Raises KeyNotFound."""
+        now = self._clock.now()
         with session.begin():
-            held.live(session, key_id, organization_id, actor)
-            return _planned(session, key_id, self._clock.now())
+            key = held.live(session, key_id, organization_id, actor)
+            organization = session.get_one(Organization, organization_id, populate_existing=True)
+            planned = _planned(session, key_id, now)
+        running = [one.rate_limit for one in planned if one.starts_at <= now]
+        return Rate(
+            max([self.base(key, organization), *running]),
+            organization.rate_limit or self.default,
+            planned,
+        )
 
     def base(self, key: Key, organization: Organization) -> int:
         """Return what a key may do in a minute without any spike."""
         return key.rate_limit or organization.rate_limit or self.default
 
+    def _range(self) -> str:
+        return f"Give a number from 1 to {self.ceiling:,} requests a minute."
+
     def _check(self, limit: int | None) -> None:
         if limit is not None and not 1 <= limit <= self.ceiling:
-            raise BadLimit(f"Give a number from 1 to {self.ceiling:,} requests a minute.")
+            raise BadLimit(self._range())
 
     def _check_spike(self, starts_at: datetime, ends_at: datetime, limit: int) -> None:
         if not 1 <= limit <= self.ceiling:
-            raise BadSpike(f"Give a number from 1 to {self.ceiling:,} requests a minute.")
+            raise BadSpike("rate_limit", self._range())
         if ends_at <= starts_at:
-            raise BadSpike("A spike must end after it begins, and in the future.")
+            raise BadSpike("ends_at", "A spike must end after it begins, and in the future.")
         if ends_at - starts_at > LONGEST:
-            raise BadSpike(f"A spike may last {LONGEST.days} days; for longer, change the limit.")
+            raise BadSpike(
+                "ends_at", f"A spike may last {LONGEST.days} days; for longer, change the limit."
+            )
 
 
 def _planned(session: Session, key_id: UUID, now: datetime) -> Sequence[Spike]:
@@ -208,7 +233,7 @@ def _clean(reason: str) -> str:
     reason = unicodedata.normalize("NFC", " ".join(reason.split()))
     unseen = any(unicodedata.category(character)[0] == "C" for character in reason)
     if not reason or len(reason) > REASON_LENGTH or unseen:
-        raise BadSpike(f"Give a reason of 1 to {REASON_LENGTH} visible characters.")
+        raise BadSpike("reason", f"Give a reason of 1 to {REASON_LENGTH} visible characters.")
     return reason
 
 

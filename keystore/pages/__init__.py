@@ -18,6 +18,7 @@ from keystore.pages import (
     mailing,
     navigation,
     people,
+    rates,
     second_factor,
     words,
 )
@@ -59,6 +60,7 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(front.blueprint)
     app.register_blueprint(life.blueprint)
+    app.register_blueprint(rates.blueprint)
     app.register_blueprint(leaks.blueprint)
     app.register_blueprint(audit_log.blueprint)
     app.register_blueprint(account.blueprint)

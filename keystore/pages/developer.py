@@ -93,12 +93,14 @@ def show(key_id: UUID) -> ResponseReturnValue:
     key = get(key_id)
     with services().db.session() as db:
         reports = services().leaks.reports(db, key.organization_id, key_id)
+        rate = services().rates.of(db, key_id, organization_id=key.organization_id, actor=actor())
     return render_template(
         "keys/show.html",
         key=key,
         scopes=scopes.OPERATIONS,
         secrets=_secrets(key),
         reports=reports,
+        rate=rate,
         act=ActForm(),
         **connections(key),
     )

@@ -21,6 +21,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import UUID, InputRequired, Length, Optional
 from wtforms.widgets import HiddenInput
 
+from keystore.limit_models import REASON_LENGTH
 from keystore.models import NAME_LENGTH, Role
 from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP, LeakPolicy
 
@@ -261,6 +262,32 @@ class LeakPolicyForm(Form):
                 LeakPolicy.KILL, "It ends at once, and whatever uses it stops until you change over"
             ),
         ],
+    )
+
+
+class LimitForm(Form):
+    """How many requests a minute; nothing for as many as there would be without it."""
+
+    limit = IntegerField(
+        "Requests a minute", [Optional()], render_kw={"min": 1, "inputmode": "numeric"}
+    )
+
+
+class SpikeForm(Form):
+    """A time, in UTC, with a higher limit."""
+
+    starts_at = DateTimeLocalField("From (UTC)", [InputRequired("Say when it begins.")])
+    ends_at = DateTimeLocalField("To (UTC)", [InputRequired("Say when it ends.")])
+    rate_limit = IntegerField(
+        "Requests a minute",
+        [InputRequired("Say how many requests a minute there may be.")],
+        render_kw={"min": 1, "inputmode": "numeric"},
+    )
+    reason = StringField(
+        "Reason",
+        [InputRequired("Give a reason.")],
+        description="For your colleagues and the audit log, for example “Import of last year”.",
+        render_kw={"autocomplete": "off", "maxlength": REASON_LENGTH},
     )
 
 

@@ -71,8 +71,8 @@ class Planner:
 
     def planned(self) -> list[tuple[int, datetime]]:
         with self.database.session() as session:
-            found = self.rates.planned(session, self.key_id, **self.where)
-        return [(spike.rate_limit, spike.starts_at) for spike in found]
+            planned = self.rates.of(session, self.key_id, **self.where).planned
+        return [(spike.rate_limit, spike.starts_at) for spike in planned]
 
     def audited(self) -> list[tuple[str, dict[str, Any]]]:
         with self.database.session() as session:

@@ -33,6 +33,7 @@ def test_every_view_says_who_may_call_it(app: Flask) -> None:
         "people.change",
         *(f"invitations.{view}" for view in ("invite", "send_again", "withdraw")),
         *(f"leaks.{view}" for view in ("index", "check", "policy")),
+        *(f"rates.{view}" for view in ("default", "limit", "plan", "cancel")),
         "audit_log.index",
         "audit_log.export",
         *(f"developer.{view}" for view in ("index", "add", "show", "rename", "regenerate")),
