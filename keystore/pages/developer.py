@@ -199,6 +199,7 @@ def delete(key_id: UUID) -> ResponseReturnValue:
                 )
         except NameMismatch as error:
             _blame(form, error)
+            form.name.data = ""  # it may be a secret, pasted into the wrong field
         else:
             flash(f"Deleted “{key.name}”. Its credentials have stopped working.")
             return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)

@@ -319,6 +319,15 @@ def test_deleting_wants_the_name(ada: Browser, issued: Issued, key_page: str, wo
     assert works(issued.key.client_key, issued.client_secret.reveal())
 
 
+def test_s2_a_secret_typed_for_the_name_is_not_shown_again(
+    ada: Browser, issued: Issued, key_page: str
+) -> None:
+    page = ada.submit(f"{key_page}delete/", name=issued.client_secret.reveal())
+
+    assert page.status_code == 422
+    assert issued.client_secret.reveal() not in page.text
+
+
 def test_deleting_ends_the_key(ada: Browser, issued: Issued, key_page: str, works: Works) -> None:
     answer = ada.submit(f"{key_page}delete/", name=issued.key.name)
 
