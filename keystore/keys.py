@@ -12,7 +12,17 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from keystore import audit, credentials, generations, held, networks, ownership, rotation, scopes
+from keystore import (
+    audit,
+    credentials,
+    generations,
+    held,
+    key_events,
+    networks,
+    ownership,
+    rotation,
+    scopes,
+)
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
@@ -26,6 +36,7 @@ from keystore.errors import (
     NameTaken,
 )
 from keystore.generations import ALIVE, Generations, changed_one
+from keystore.key_events import Created, Enabled, KeyEvent, OnEvent, Regenerated, Revoked
 from keystore.models import NAME_LENGTH, Key, Secret
 from keystore.ownership import Doing
 from keystore.rotation import KeyLife, KeyState, SecretState
@@ -66,12 +77,15 @@ class Keys:
         random: Random | None = None,
         on_delete: Sequence[OnDelete] = (),
         dependents: Dependents = lambda _session, _key: (),
+        *,
+        on_event: Sequence[OnEvent] = (),
     ) -> None:
         self._vault = vault
         self._clock = rising(clock)
         self._random = random or SystemRandom()
         self._generations = Generations(vault, self._random)
         self._on_delete = on_delete
+        self._on_event = on_event
         self.dependents = dependents
 
     @audit.refusals("key.created")
@@ -134,6 +148,7 @@ class Keys:
                 "networks": key.networks,
             }
             held.record(session, now, actor, "key.created", key, after=after)
+            self._tell(session, Created(key, now))
         return Issued(key, client_secret)
 
     @audit.refusals("key.renamed")
@@ -200,6 +215,7 @@ class Keys:
                 },
             }
             held.record(session, now, actor, "key.regenerated", key, **numbers)
+            self._tell(session, Regenerated(key, now, until))
         return Issued(key, client_secret)
 
     @audit.refusals("key.overlap_finished")
@@ -303,6 +319,7 @@ class Keys:
             for callback in self._on_delete:
                 callback(session, key, actor)
             held.record(session, now, actor, "key.deleted", key, before={"name": key.name})
+            self._tell(session, Revoked(key, now, "deleted"))
 
     def list(
         self, session: Session, organization_id: UUID, *, actor: Actor, deleted: bool = False
@@ -374,7 +391,13 @@ class Keys:
                 key.disabled_at = now if disabled else None
                 key.disabled_by = ownership.id_of(actor) if disabled else None
                 held.record(session, now, actor, "key.disabled" if disabled else "key.enabled", key)
+                self._tell(
+                    session, Revoked(key, now, "disabled") if disabled else Enabled(key, now)
+                )
         return key
+
+    def _tell(self, session: Session, event: KeyEvent) -> None:
+        key_events.tell(self._on_event, session, event)
 
 
 def clean_name(name: str) -> str:

@@ -10,7 +10,7 @@ that obtained it is not in it.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -19,12 +19,22 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from keystore import audit, credentials, generations, held, leak_mail, possession, rotation
+from keystore import (
+    audit,
+    credentials,
+    generations,
+    held,
+    key_events,
+    leak_mail,
+    possession,
+    rotation,
+)
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
 from keystore.db import writing
 from keystore.generations import Generations
+from keystore.key_events import OnEvent
 from keystore.leak_models import SOURCE_LENGTH, URL_LENGTH, Leaked, LeakReport
 from keystore.leak_records import Record
 from keystore.mail import Mails
@@ -40,9 +50,6 @@ ONE_MAIL_IN = timedelta(days=1)
 SHOWN = 50
 #: Stands in another organization's log for whoever pasted their secret here.
 FINDER = Actor("system", "Somebody who found it")
-
-#: Called in the transaction that records a leak of something that works, after its audit event.
-OnLeak = Callable[[Session, Key, LeakReport], None]
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,14 @@ class Leaks:
         base_url: str,
         *,
         random: Random | None = None,
-        on_leak: Sequence[OnLeak] = (),
+        on_event: Sequence[OnEvent] = (),
     ) -> None:
         self._vault = vault
         self._clock = rising(clock)
         self._mails = mails
         self._pages = f"{base_url.rstrip('/')}/settings/organization/developer/keys/"
         self._generations = Generations(vault, random or SystemRandom())
-        self._on_leak = on_leak
+        self._on_event = on_event
 
     def report(self, session: Session, record: Record, *, reporter: Actor) -> bool:
         """Do what is to be done about a record; tell whether there is a secret of ours in it.
@@ -203,7 +210,7 @@ class Leaks:
         session.flush()
         self._record(session, key, report, reporter, generation_before=before)
         if state is not SecretState.DEAD:
-            self._tell(session, key, report)
+            key_events.tell(self._on_event, session, key_events.Leaked(key, now, report))
             if not was_told or follows.action is not LeakAction.NONE:
                 leak_mail.post(session, self._mails, report, key, f"{self._pages}{key.id}/")
 
@@ -274,11 +281,6 @@ class Leaks:
             url=report.url,
             **changed,
         )
-
-    def _tell(self, session: Session, key: Key, report: LeakReport) -> None:
-        """Tell the floors above of a leak of something that works."""
-        for callback in self._on_leak:
-            callback(session, key, report)
 
 
 def _report(

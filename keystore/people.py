@@ -8,13 +8,23 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from keystore import audit, generations, held, letters, ownership, second_factor, sessions
+from keystore import (
+    audit,
+    generations,
+    held,
+    key_events,
+    letters,
+    ownership,
+    second_factor,
+    sessions,
+)
 from keystore.accounts import Accounts
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
 from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself
+from keystore.key_events import OnEvent, Revoked
 from keystore.letters import Letter
 from keystore.mail import Mails
 from keystore.models import Key, Organization, Role, SignIn, User
@@ -26,11 +36,20 @@ log = logging.getLogger(__name__)
 class People:
     """Changes to people; each is one transaction with its audit event."""
 
-    def __init__(self, accounts: Accounts, mails: Mails, clock: Clock, *, base_url: str) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        mails: Mails,
+        clock: Clock,
+        *,
+        base_url: str,
+        on_event: Sequence[OnEvent] = (),
+    ) -> None:
         self._accounts = accounts
         self._mails = mails
         self._clock = clock
         self._base_url = base_url
+        self._on_event = on_event
 
     def change_password(
         self, session: Session, user: User, password: SecretValue, *, kept: SignIn, actor: Actor
@@ -185,6 +204,7 @@ class People:
             if generations.life(key).state(now) is KeyState.ACTIVE:
                 key.disabled_at, key.disabled_by = now, ownership.id_of(actor)
                 held.record(session, now, actor, "key.disabled", key, because="its person left")
+                key_events.tell(self._on_event, session, Revoked(key, now, "disabled"))
 
     def _record(
         self, session: Session, user: User, actor: Actor, action: str, **detail: object

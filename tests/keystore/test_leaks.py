@@ -7,13 +7,15 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from keystore import audit
+from keystore import audit, key_events
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM, Actor
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
+from keystore.key_events import KeyEvent
 from keystore.keys import Issued, Keys
 from keystore.leak_models import Leaked, LeakReport
 from keystore.leak_records import Record
@@ -51,13 +53,11 @@ def heard() -> list[tuple[str, LeakAction]]:
 def leaks(
     vault: Vault, clock: ManualClock, mails: Mails, heard: list[tuple[str, LeakAction]]
 ) -> Leaks:
-    return Leaks(
-        vault,
-        clock,
-        mails,
-        "https://keyhook.example",
-        on_leak=[lambda _session, key, report: heard.append((key.name, report.action))],
-    )
+    def hear(_session: Session, event: KeyEvent) -> None:
+        assert isinstance(event, key_events.Leaked)
+        heard.append((event.key.name, event.report.action))
+
+    return Leaks(vault, clock, mails, "https://keyhook.example", on_event=[hear])
 
 
 @pytest.fixture
@@ -637,7 +637,7 @@ def test_nothing_is_done_when_what_is_told_above_fails(
     def fail(*_: object) -> None:
         raise LookupError
 
-    leaks = Leaks(vault, clock, mails, "https://keyhook.example", on_leak=[fail])
+    leaks = Leaks(vault, clock, mails, "https://keyhook.example", on_event=[fail])
     record = Record(issued.client_secret, "t", URL, "content")
     with database.session() as session, pytest.raises(LookupError):
         leaks.report(session, record, reporter=GITHUB)
