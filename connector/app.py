@@ -15,6 +15,7 @@ from keystore.accounts import Accounts
 from keystore.carrier import Carrier
 from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
+from keystore.expiries import Expiries
 from keystore.grants import Grants
 from keystore.invitations import Invitations
 from keystore.keys import Keys
@@ -75,7 +76,7 @@ class Parts:
             services.clock,
             transport,
             sender=services.settings.mail_from,
-            errands=[services.knocks.answer],
+            errands=[services.knocks.answer, services.expiries.tell],
         )
 
 
@@ -107,6 +108,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             on_delete=[subscriptions.end_for_key],
             dependents=subscriptions.of_key,
         ),
+        expiries=Expiries(clock, mails, settings.base_url),
         grants=Grants(clock),
         rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),
         # It has to see when a clock was set back: see keystore.window.

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from keystore import (
     audit,
     credentials,
+    expiry,
     generations,
     held,
     key_events,
@@ -22,6 +23,7 @@ from keystore import (
     ownership,
     rotation,
     scopes,
+    watches,
 )
 from keystore.audit import Actor
 from keystore.clock import Clock, rising
@@ -141,6 +143,8 @@ class Keys:
             session.add(key)
             session.flush()
             client_secret = self._generations.add(session, key, now)
+            if expires_at is not None:
+                watches.keep(session, key.id, expiry.ahead(expires_at, now))
             after = {
                 "name": key.name,
                 **held.grant(key),
@@ -260,6 +264,7 @@ class Keys:
             if expires_at is not None:
                 # An overlap ends with its key at the latest, also one that began before.
                 generations.shorten(session, key_id, expires_at)
+            watches.keep(session, key_id, expiry.due(expires_at, now))
             held.record(
                 session,
                 now,
@@ -316,6 +321,7 @@ class Keys:
             ):
                 raise KeyNotFound
             generations.kill(session, key_id, now, *ALIVE)
+            watches.keep(session, key_id, None)
             for callback in self._on_delete:
                 callback(session, key, actor)
             held.record(session, now, actor, "key.deleted", key, before={"name": key.name})

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from keystore.accounts import Accounts
 from keystore.clock import Clock
 from keystore.db import Database
+from keystore.expiries import Expiries
 from keystore.grants import Grants
 from keystore.invitations import Invitations
 from keystore.keys import Keys
@@ -43,6 +44,7 @@ class Services:
     accounts: Accounts
     verification: Verification
     keys: Keys
+    expiries: Expiries
     grants: Grants
     rates: Rates
     limits: Limits

@@ -21,6 +21,7 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
+from keystore.expiries import Expiries
 from keystore.grants import Grants
 from keystore.invitations import Invitations
 from keystore.keys import Issued, Keys
@@ -195,6 +196,7 @@ def services(
         accounts=accounts,
         verification=verification,
         keys=keys,
+        expiries=Expiries(clock, mails, base_url),
         grants=Grants(clock),
         rates=rates,
         limits=limits,

@@ -52,7 +52,13 @@ def index() -> ResponseReturnValue:
         people = {creator: accounts.get(db, creator) for creator in creators}
         used = services().uses.last(db, [key.id for key in listed])
     return render_template(
-        "keys/index.html", keys=listed, people=people, used=used, state=keys.state, gone=gone
+        "keys/index.html",
+        keys=listed,
+        people=people,
+        used=used,
+        state=keys.state,
+        ends=services().expiries.soon,
+        gone=gone,
     )
 
 

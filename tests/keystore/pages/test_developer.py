@@ -401,3 +401,25 @@ def test_a_creator_who_has_left_is_not_named(
     browser.sign_in(eve.email)
 
     assert "by somebody who has left" in browser.get(DEVELOPER).text
+
+
+def test_the_list_says_which_keys_end_soon(
+    ada: Browser, services: Services, organization: Organization, clock: ManualClock
+) -> None:
+    for name, days in {"Make": 1 / 24, "Zapier": 5, "n8n": 40}.items():
+        with services.db.session() as session:
+            services.keys.create(
+                session,
+                organization_id=organization.id,
+                name=name,
+                expires_at=clock.now() + timedelta(days=days),
+                actor=SYSTEM,
+            )
+    assert re.findall(r"Expires in [^<]*", ada.get(DEVELOPER).text) == [
+        "Expires in 1 hour",
+        "Expires in 5 days",
+    ]
+    clock.advance(timedelta(hours=1))
+    page = ada.get(DEVELOPER).text
+    assert "Expires in 1 hour" not in page
+    assert ">Expired</span>" in page
