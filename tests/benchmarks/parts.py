@@ -21,6 +21,7 @@ from werkzeug.test import EnvironBuilder
 from connector import auth
 from connector.app import create_app
 from keystore import access, credentials, networks
+from keystore.limits import Limits
 from keystore.prepared import Prepared, Reader
 from keystore.uses import Uses
 from keystore.vault import Vault
@@ -39,6 +40,7 @@ PARTS = [
     (Reader, "fetch", "the look-up"),
     (Vault, "digests", "the digest"),
     (networks, "allow", "its networks"),
+    (Limits, "take", "counting it against its rate limit"),
     (Uses, "note", "the note of its use"),
 ]
 
