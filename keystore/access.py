@@ -38,7 +38,7 @@ V = TypeVar("V", bound=Callable[..., object])
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call a view: `public`, `signed-in`, `admin`, or a scope named by a floor above."""
+    """Who may call a view: `public`, `signed-in`, `keyholder`, `admin`, or a scope named above."""
 
     who: str
 
@@ -56,6 +56,11 @@ class Visitor:
         """Whether this person manages the organization's keys."""
         return self.user.role is Role.ADMIN
 
+    @property
+    def may_change_keys(self) -> bool:
+        """Whether this person may do more with keys than look at their own and end them."""
+        return self.is_admin or self.organization.members_make_keys
+
 
 def services() -> Services:
     """Return the collaborators that the composition root gave to this app."""
@@ -70,6 +75,14 @@ def public(view: V) -> V:
 def signed_in(view: V) -> V:
     """Let anyone who has signed in call this view; others are sent to the sign-in page."""
     return _declared(view, Access("signed-in"), _unless_signed_in)
+
+
+def keyholder(view: V) -> V:
+    """Let admins call this view, and members who may have keys or have one.
+
+    Which keys they find there is the services' to say.
+    """
+    return _declared(view, Access("keyholder"), _unless_keyholder)
 
 
 def admin_only(view: V) -> V:
@@ -91,12 +104,29 @@ def _unless_signed_in() -> ResponseReturnValue | None:
     return None if visitor() else to_sign_in()
 
 
+def _unless_keyholder() -> ResponseReturnValue | None:
+    person = visitor()
+    if person is None:
+        return to_sign_in()
+    return None if holds_keys() else _refuse(person)
+
+
 def _unless_admin() -> ResponseReturnValue | None:
     person = visitor()
     if person is None:
         return to_sign_in()
-    if person.is_admin:
-        return None
+    return None if person.is_admin else _refuse(person)
+
+
+def holds_keys() -> bool:
+    """Tell whether the signed-in person has to do with keys; asked once per request."""
+    if "holds_keys" not in g:
+        with services().db.session() as db:
+            g.holds_keys = services().members.hold_keys(db, the_visitor().user)
+    return cast("bool", g.holds_keys)
+
+
+def _refuse(person: Visitor) -> ResponseReturnValue:
     with services().db.session() as db:
         audit.refuse(
             db,

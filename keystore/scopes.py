@@ -70,6 +70,28 @@ class DataScope(StrEnum):
         return self not in {DataScope.USER_NON_PRIVATE, DataScope.ORG_NON_PRIVATE}
 
 
+#: What a person calls a data scope, and what it shows, in a line.
+TITLES = {
+    DataScope.USER_NON_PRIVATE: (
+        "User - limited access",
+        "The meetings that one person takes part in, without the private ones",
+    ),
+    DataScope.USER_FULL: (
+        "User - full access",
+        "The meetings that one person takes part in, the private ones too",
+    ),
+    DataScope.ORG_NON_PRIVATE: (
+        "Organization - limited access",
+        "All meetings of the organization that are not private",
+    ),
+    DataScope.ORG_FULL: (
+        "Organization - full access",
+        "All meetings of the organization, the private ones too",
+    ),
+    DataScope.LEGACY: ("Legacy", "All meetings, as before there was a choice"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """As much of the person behind a key as bears on its rights."""

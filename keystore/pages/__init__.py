@@ -11,6 +11,7 @@ from keystore.pages import (
     errors,
     forgotten,
     front,
+    grants,
     headers,
     invitations,
     leaks,
@@ -61,6 +62,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(front.blueprint)
     app.register_blueprint(life.blueprint)
     app.register_blueprint(rates.blueprint)
+    app.register_blueprint(grants.blueprint)
     app.register_blueprint(leaks.blueprint)
     app.register_blueprint(audit_log.blueprint)
     app.register_blueprint(account.blueprint)

@@ -1,4 +1,4 @@
-"""Settings -> Organization -> Developer: the organization's keys, for its admins."""
+"""Settings -> Organization -> Developer: an admin's view of all keys, a member's of their own."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,9 +18,8 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from keystore import scopes
-from keystore.access import actor, admin_only, services, the_visitor
+from keystore.access import actor, keyholder, services, the_visitor
 from keystore.errors import (
-    AlreadyDone,
     BadName,
     GenerationConflict,
     KeyDisabled,
@@ -33,7 +32,7 @@ from keystore.keys import Issued
 from keystore.models import Key, Secret
 from keystore.pages.confirm import recent_sign_in
 from keystore.pages.errors import calm
-from keystore.pages.forms import ActForm, AddKeyForm, DeleteForm, NameForm, RegenerateForm
+from keystore.pages.forms import ActForm, DeleteForm, NameForm, RegenerateForm
 
 blueprint = Blueprint("developer", __name__, url_prefix="/settings/organization/developer")
 
@@ -41,69 +40,45 @@ INVALID = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @blueprint.get("/")
-@admin_only
+@keyholder
 def index() -> ResponseReturnValue:
     """List the keys, or with `?show=deleted` what is left of those that were deleted."""
-    keys, accounts = services().keys, services().accounts
+    keys, organization_id = services().keys, the_visitor().organization.id
     gone = request.args.get("show") == "deleted"
     with services().db.session() as db:
-        listed = keys.list(db, the_visitor().organization.id, actor=actor(), deleted=gone)
-        creators = {key.created_by for key in listed if key.created_by is not None}
-        people = {creator: accounts.get(db, creator) for creator in creators}
+        listed = keys.list(db, organization_id, actor=actor(), deleted=gone)
+        people = services().people.list(db, organization_id)
         used = services().uses.last(db, [key.id for key in listed])
     return render_template(
         "keys/index.html",
         keys=listed,
-        people=people,
+        people={person.id: person for person in people},
         used=used,
         state=keys.state,
+        titles=scopes.TITLES,
         ends=services().expiries.soon,
         gone=gone,
     )
 
 
-@blueprint.route("/keys/new/", methods=["GET", "POST"])
-@admin_only
-@recent_sign_in
-def add() -> ResponseReturnValue:
-    """Ask for a name, make the key, and show its secret in the very answer to the form."""
-    form = AddKeyForm()
-    if form.validate_on_submit():
-        key_id = UUID(form.key_id.data)
-        try:
-            with services().db.session() as db:
-                issued = services().keys.create(
-                    db,
-                    organization_id=the_visitor().organization.id,
-                    name=form.name.data or "",
-                    actor=actor(),
-                    created_by=the_visitor().user.id,
-                    key_id=key_id,
-                )
-        except AlreadyDone:
-            # The form was sent twice. The key's own page says what can be done now.
-            return redirect(url_for(".show", key_id=key_id), HTTPStatus.SEE_OTHER)
-        except (BadName, NameTaken) as error:
-            _blame(form, error)
-        else:
-            return _reveal(issued, HTTPStatus.CREATED)
-    if form.key_id.errors:
-        abort(HTTPStatus.BAD_REQUEST)
-    return render_template("keys/add.html", form=form), _status(form)
-
-
 @blueprint.get("/keys/<uuid:key_id>/")
-@admin_only
+@keyholder
 def show(key_id: UUID) -> ResponseReturnValue:
     """Show one key, without its secret. A reload of the page with the secret ends up here."""
     key = get(key_id)
     with services().db.session() as db:
         reports = services().leaks.reports(db, key.organization_id, key_id)
         rate = services().rates.of(db, key_id, organization_id=key.organization_id, actor=actor())
+        people = services().people.list(db, key.organization_id)
+    by_id = {person.id: person for person in people}
     return render_template(
         "keys/show.html",
         key=key,
-        scopes=scopes.OPERATIONS,
+        says=scopes.OPERATIONS,
+        title=scopes.TITLES[key.data_scope],
+        owner=key.owner_id and by_id.get(key.owner_id),
+        maker=key.created_by and by_id.get(key.created_by),
+        for_admins=frozenset(scopes.OPERATIONS) - scopes.OF_MEMBERS,
         secrets=_secrets(key),
         reports=reports,
         rate=rate,
@@ -113,7 +88,7 @@ def show(key_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.route("/keys/<uuid:key_id>/rename/", methods=["GET", "POST"])
-@admin_only
+@keyholder
 def rename(key_id: UUID) -> ResponseReturnValue:
     """Change the name. The list's pencil posts here in the background and wants JSON."""
     form = NameForm()
@@ -143,7 +118,7 @@ def rename(key_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.route("/keys/<uuid:key_id>/regenerate/", methods=["GET", "POST"])
-@admin_only
+@keyholder
 @recent_sign_in
 def regenerate(key_id: UUID) -> ResponseReturnValue:
     """Say what will happen; then replace the secret and show the new one in the answer."""
@@ -175,7 +150,7 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
                 HTTPStatus.CONFLICT,
                 link=("Go to the key", url_for(".show", key_id=key_id)),
             )
-        return _reveal(issued, HTTPStatus.OK)
+        return reveal(issued, HTTPStatus.OK)
     if form.errors:
         abort(HTTPStatus.BAD_REQUEST)
     key = get(key_id)
@@ -188,7 +163,7 @@ def regenerate(key_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.route("/keys/<uuid:key_id>/delete/", methods=["GET", "POST"])
-@admin_only
+@keyholder
 @recent_sign_in
 def delete(key_id: UUID) -> ResponseReturnValue:
     """Ask for the name, then end the key for good."""
@@ -232,6 +207,16 @@ def get(key_id: UUID) -> Key:
         return services().keys.get(db, key_id, organization_id=organization_id, actor=actor())
 
 
+def unchanged(key_id: UUID, detail: str) -> ResponseReturnValue:
+    """Say why a key was left as it is."""
+    return calm(
+        "Nothing was changed",
+        detail,
+        HTTPStatus.CONFLICT,
+        link=("Go to the key", url_for("developer.show", key_id=key_id)),
+    )
+
+
 def _secrets(key: Key) -> Sequence[Secret]:
     with services().db.session() as db:
         return services().keys.secrets(
@@ -239,7 +224,7 @@ def _secrets(key: Key) -> Sequence[Secret]:
         )
 
 
-def _reveal(issued: Issued, status: HTTPStatus) -> ResponseReturnValue:
+def reveal(issued: Issued, status: HTTPStatus) -> ResponseReturnValue:
     """Render the only page that ever holds a secret.
 
     No redirect, against the custom for forms: the secret would have to wait somewhere meanwhile.

@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from keystore import access
-from keystore.errors import KeyNotFound, NoSuchPerson
+from keystore.errors import BeyondMembers, KeyNotFound, NoSuchPerson
 from keystore.pages.headers import CrossSite, is_api
 
 WORDS: Mapping[int, tuple[str, str]] = {
@@ -37,6 +37,7 @@ def init_app(app: Flask) -> None:
     """Answer errors outside the API with pages."""
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(CrossSite, _cross_site)
+    app.register_error_handler(BeyondMembers, _beyond_members)
     app.register_error_handler(KeyNotFound, _no_such_key)
     app.register_error_handler(NoSuchPerson, _no_such_person)
     app.register_error_handler(HTTPException, _any)
@@ -76,6 +77,15 @@ def _cross_site(_error: CrossSite) -> ResponseReturnValue:
         "It was not carried out, and nothing was changed. If you meant it, do it from here.",
         HTTPStatus.FORBIDDEN,
         link=("Go to Keyhook", "/"),
+    )
+
+
+def _beyond_members(error: BeyondMembers) -> ResponseReturnValue:
+    return calm(
+        "This takes an admin",
+        f"{error.detail} Nothing was changed.",
+        HTTPStatus.FORBIDDEN,
+        link=("Back to the keys", url_for("developer.index")),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 from flask_wtf import FlaskForm
 from wtforms import (
@@ -18,7 +17,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import UUID, InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import HiddenInput
 
 from keystore.limit_models import REASON_LENGTH
@@ -166,12 +165,6 @@ class NameForm(Form):
         description="So that you know later where it is used, for example “Zapier” or “Reports”.",
         render_kw={"autocomplete": "off", "autofocus": True, "maxlength": NAME_LENGTH},
     )
-
-
-class AddKeyForm(NameForm):
-    """A new key's name, and the id it will have: sent twice, the form still makes one key."""
-
-    key_id = HiddenField(validators=[InputRequired(), UUID()], default=lambda: str(uuid4()))
 
 
 class RegenerateForm(Form):

@@ -9,25 +9,24 @@ from uuid import UUID
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from keystore.access import actor, admin_only, services, the_visitor
+from keystore.access import actor, keyholder, services, the_visitor
 from keystore.errors import BadExpiry, KeyExpired
 from keystore.models import Key
-from keystore.pages.developer import INVALID, blueprint, get
-from keystore.pages.errors import calm
+from keystore.pages.developer import INVALID, blueprint, get, unchanged
 from keystore.pages.forms import ActForm, ExpiryForm
 
 __all__ = ["blueprint"]
 
 
 @blueprint.post("/keys/<uuid:key_id>/finish/")
-@admin_only
+@keyholder
 def finish(key_id: UUID) -> ResponseReturnValue:
     """End an overlap now."""
     return _act(key_id, services().keys.finish, "The old secret has stopped working.")
 
 
 @blueprint.post("/keys/<uuid:key_id>/disable/")
-@admin_only
+@keyholder
 def disable(key_id: UUID) -> ResponseReturnValue:
     """Put a key to sleep."""
     return _act(
@@ -36,14 +35,14 @@ def disable(key_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/keys/<uuid:key_id>/enable/")
-@admin_only
+@keyholder
 def enable(key_id: UUID) -> ResponseReturnValue:
     """Wake a key."""
     return _act(key_id, services().keys.enable, "Enabled. The key works again.")
 
 
 @blueprint.route("/keys/<uuid:key_id>/expiry/", methods=["GET", "POST"])
-@admin_only
+@keyholder
 def expiry(key_id: UUID) -> ResponseReturnValue:
     """Let a key end at a moment, or never."""
     form, key = ExpiryForm(), get(key_id)
@@ -61,7 +60,7 @@ def expiry(key_id: UUID) -> ResponseReturnValue:
         except BadExpiry as error:
             form.expires_at.errors = [error.detail]
         except KeyExpired as error:
-            return _refused(key_id, error.detail)
+            return unchanged(key_id, error.detail)
         else:
             flash("The expiry was changed." if chosen else "The key does not expire.")
             return redirect(url_for(".show", key_id=key_id), HTTPStatus.SEE_OTHER)
@@ -79,15 +78,6 @@ def _act(key_id: UUID, change: Callable[..., Key], said: str) -> ResponseReturnV
         with services().db.session() as db:
             change(db, key_id, **where)
     except KeyExpired as error:
-        return _refused(key_id, error.detail)
+        return unchanged(key_id, error.detail)
     flash(said)
     return redirect(url_for(".show", key_id=key_id), HTTPStatus.SEE_OTHER)
-
-
-def _refused(key_id: UUID, detail: str) -> ResponseReturnValue:
-    return calm(
-        "Nothing was changed",
-        detail,
-        HTTPStatus.CONFLICT,
-        link=("Go to the key", url_for(".show", key_id=key_id)),
-    )

@@ -28,20 +28,23 @@ class Entry:
 
 
 def init_app(app: Flask) -> None:
-    """Offer `visitor` and `navigation` to every template."""
+    """Offer `visitor`, `holds_keys` and `navigation` to every template."""
     app.extensions.setdefault(EXTENSION, [])
-    app.jinja_env.globals.update(visitor=access.visitor, navigation=navigation)
+    app.jinja_env.globals.update(
+        visitor=access.visitor, holds_keys=access.holds_keys, navigation=navigation
+    )
 
 
 def navigation() -> list[Entry]:
     """Return the entries, with the one current that this page is, or is below of."""
-    added = cast("list[NavItem]", current_app.extensions[EXTENSION])
-    items = [
-        NavItem("Client keys", "developer.index"),
-        *added,
-        NavItem("Found a key?", "leaks.index"),
-        NavItem("Audit log", "audit_log.index"),
-    ]
+    items = [NavItem("Client keys", "developer.index")]
+    person = access.visitor()
+    if person is not None and person.is_admin:
+        items += cast("list[NavItem]", current_app.extensions[EXTENSION])
+        items += [
+            NavItem("Found a key?", "leaks.index"),
+            NavItem("Audit log", "audit_log.index"),
+        ]
     addresses = [url_for(item.endpoint) for item in items]
     # One entry's address may begin with another's: the longest that fits is the nearest.
     above = [address for address in addresses if request.path.startswith(address)]

@@ -43,6 +43,15 @@ def people_page(form: InviteForm, status: int = HTTPStatus.OK) -> ResponseReturn
     return page, status
 
 
+@blueprint.get("/<uuid:user_id>/deactivate/")
+@admin_only
+def leaving(user_id: UUID) -> ResponseReturnValue:
+    """Say what becomes of somebody's keys before they are deactivated."""
+    with services().db.session() as db:
+        stake = services().members.stake(db, user_id, organization_id=the_visitor().organization.id)
+    return render_template("leaving.html", stake=stake)
+
+
 @blueprint.post("/<uuid:user_id>/<change>/")
 @admin_only
 @recent_sign_in

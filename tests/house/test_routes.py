@@ -37,6 +37,7 @@ def test_only_known_kinds_of_caller_are_declared(app: Flask) -> None:
     known = {
         "public",
         "signed-in",
+        "keyholder",
         "admin",
         "any-key",
         "client",

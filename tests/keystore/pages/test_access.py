@@ -31,16 +31,22 @@ def test_every_view_says_who_may_call_it(app: Flask) -> None:
     assert {endpoint for endpoint, who in declared.items() if who == Access("admin")} == {
         "people.index",
         "people.change",
+        "people.leaving",
         *(f"invitations.{view}" for view in ("invite", "send_again", "withdraw")),
         *(f"leaks.{view}" for view in ("index", "check", "policy")),
         *(f"rates.{view}" for view in ("default", "limit", "plan", "cancel")),
         "audit_log.index",
         "audit_log.export",
-        *(f"developer.{view}" for view in ("index", "add", "show", "rename", "regenerate")),
-        *(f"developer.{view}" for view in ("delete", "finish", "disable", "enable", "expiry")),
+        "grants.members",
+    }
+    assert {endpoint for endpoint, who in declared.items() if who == Access("keyholder")} == {
+        *(f"developer.{view}" for view in ("index", "show", "rename", "regenerate", "delete")),
+        *(f"developer.{view}" for view in ("finish", "disable", "enable", "expiry")),
+        *(f"grants.{view}" for view in ("add", "rescope", "allow_list")),
     }
     assert {who.who for who in declared.values() if who is not None} == {
         "admin",
+        "keyholder",
         "public",
         "signed-in",
     }

@@ -73,7 +73,7 @@ def test_regenerating_and_deleting_keep_their_intent_too(
     works: Callable[[str, str], bool],
 ) -> None:
     pair = (issued.key.client_key, issued.client_secret.reveal())
-    form = ada.form(f"{key_page}regenerate/")
+    form = ada.form(f"{key_page}regenerate/", how="compromised")
     clock.advance(TEN_MINUTES)
     [again] = forms(ada.post(form))
     assert works(*pair)

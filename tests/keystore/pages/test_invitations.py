@@ -205,8 +205,8 @@ def test_ones_own_is_for_another_admin(
     ada: Browser, services: Services, clock: ManualClock, admin: User
 ) -> None:
     turn_on(services, clock, admin)
-    own = form(ada, f"{admin.id}/deactivate/")
-    own.action = own.action.replace("deactivate", "reset-second-factor")
+    own = form(ada, f"{admin.id}/member/")
+    own.action = own.action.replace("member", "reset-second-factor")
 
     answer = ada.post(own)
 

@@ -2,16 +2,21 @@
 
 from flask import Flask
 
+from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.models import User
+from keystore.scopes import DataScope
+from keystore.services import Services
 from tests.keystore.pages.browser import DEVELOPER, Browser, Form, forms
 
 PEOPLE = "/settings/organization/people/"
 
 
 def button(browser: Browser, user: User, change: str) -> Form:
+    """Return the form behind a button; before somebody is deactivated there is a page to read."""
+    page = f"{PEOPLE}{user.id}/deactivate/" if change == "deactivate" else PEOPLE
     [form] = [
-        form for form in forms(browser.get(PEOPLE)) if form.action == f"{PEOPLE}{user.id}/{change}/"
+        form for form in forms(browser.get(page)) if form.action == f"{PEOPLE}{user.id}/{change}/"
     ]
     return form
 
@@ -36,6 +41,35 @@ def test_who_leaves_is_out_at_once(ada: Browser, mel: Browser, app: Flask, membe
 
     ada.post(button(ada, member, "activate"))
     assert Browser(app).sign_in(member.email).status_code == 303
+
+
+def test_before_somebody_leaves_the_page_names_the_keys_that_stop_and_stay(
+    ada: Browser, services: Services, member: User
+) -> None:
+    leaving = f"{PEOPLE}{member.id}/deactivate/"
+    assert f'href="{leaving}"' in ada.get(PEOPLE).text
+    assert "No key stops: none is tied to Mel." in ada.get(leaving).text
+    where = {"organization_id": member.organization_id, "actor": SYSTEM}
+    personal = {"data": DataScope.USER_FULL, "owner_id": member.id}
+    with services.db.session() as session:
+        services.keys.create(session, name="Mine", **where, **personal)  # type: ignore[arg-type]
+        services.keys.create(session, name="Ours", created_by=member.id, **where)  # type: ignore[arg-type]
+
+    stop, stay = (
+        ada.get(leaving).text.split("they stop at once")[1].split("These keys were made by")
+    )
+
+    assert ("Mine" in stop, "Ours" in stop) == (True, False)
+    assert ("Mine" in stay, "Ours" in stay) == (False, True)
+    ada.post(button(ada, member, "deactivate"))
+    assert "Disabled" in ada.get(DEVELOPER).text
+    assert "who has left" in ada.get(DEVELOPER).text
+
+
+def test_nobody_of_elsewhere_leaves(ada: Browser) -> None:
+    nobody = f"{PEOPLE}00000000-0000-4000-8000-000000000000/deactivate/"
+
+    assert ada.get(nobody).status_code == 404
 
 
 def test_the_last_admin_stays(ada: Browser, admin: User) -> None:
