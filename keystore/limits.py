@@ -153,7 +153,7 @@ class Limits:
             present = window.give_back(present, held.grant, held.left)
             grant, after = window.take(present, limit, window.share(limit))
             # What only the passing of time has changed need not be written.
-            news = grant.size or held.waiting or after.era != former.era
+            news = grant.size or held.left or held.waiting or after.era != former.era
             if not news or self._write(held, stored, after, grant, now):
                 break
         held.limit, held.since, held.grant, held.left = limit, now, grant, grant.size

@@ -387,3 +387,16 @@ def test_a_row_stays_small(
     with database.session() as session:
         stored = session.get_one(KeyWindow, key.key_id).log
     assert len(stored) < 24 * MOST_GRANTS
+
+
+def test_what_a_lowered_limit_makes_of_a_lease_is_given_back_for_good(
+    limits: Limits, make: Make, show: Show, clock: ManualClock
+) -> None:
+    low = show(make(5))
+    assert passed(limits, low, 4) == 4
+    clock.advance(10)
+    assert limits.take(low._replace(rate_limit=600)).allowed  # of a lease of 10
+    refused = limits.take(low)
+    assert (refused.allowed, refused.reset_s) == (False, 50), "there are 5, not 14"
+    clock.advance(refused.reset_s)
+    assert passed(limits, low, 9) == 4
