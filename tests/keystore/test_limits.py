@@ -304,8 +304,6 @@ def test_a_clock_set_back_gives_no_more(
 @pytest.fixture
 def locked(database: Database) -> Iterator[Callable[[], sqlite3.Connection]]:
     """Let somebody else write to the file and not come to an end."""
-    if not database.is_sqlite:
-        pytest.skip("its rows are locked one by one")
     other = sqlite3.connect(str(make_url(database.url).database), isolation_level=None)
 
     def lock() -> sqlite3.Connection:
@@ -316,6 +314,7 @@ def locked(database: Database) -> Iterator[Callable[[], sqlite3.Connection]]:
     other.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the other locks single rows
 def test_u1_a_database_that_cannot_be_written_keeps_nobody_out(
     locked: Callable[[], sqlite3.Connection],
     limits: Limits,
@@ -344,11 +343,10 @@ def test_u1_a_database_that_cannot_be_written_keeps_nobody_out(
     assert passed(elsewhere, key, 5) == 4
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_u1_postgresql_that_only_reads_keeps_nobody_out(
     database: Database, clock: ManualClock, make: Make, show: Show
 ) -> None:
-    if database.is_sqlite:
-        pytest.skip("the story above")
     key = show(make(5))
     with fresh_database(f"{database.url}&options=-cdefault_transaction_read_only%3Don") as standby:
         assert passed(Limits(standby, clock, 60), key, 10) == 5
