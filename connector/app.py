@@ -17,6 +17,7 @@ from keystore.clock import Clock, SystemClock, rising
 from keystore.db import Database
 from keystore.expiries import Expiries
 from keystore.grants import Grants
+from keystore.inventory import Inventory
 from keystore.invitations import Invitations
 from keystore.keys import Keys
 from keystore.knocks import Knocks
@@ -110,6 +111,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         ),
         expiries=Expiries(clock, mails, settings.base_url),
         grants=Grants(clock),
+        inventory=Inventory(clock),
         rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),
         # It has to see when a clock was set back: see keystore.window.
         limits=Limits(db, machine_clock, settings.rate_limit),

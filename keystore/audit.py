@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, SessionTransaction
 
 from keystore import chain
+from keystore.calls import Call
 from keystore.db import writing
 from keystore.errors import GenerationConflict, KeystoreError, NameTaken
 from keystore.models import AuditEvent, AuditHead, Organization, Outcome
@@ -44,6 +45,15 @@ class Actor:
     id: str | None = None
     address: str | None = None  # the network address they came from
     agent: str | None = None  # what their program calls itself (User-Agent)
+    call: Call | None = None  # of a key that acts on keys: its request
+
+    @property
+    def uuid(self) -> UUID | None:
+        """Which person or key this is, if it is one."""
+        try:
+            return UUID(self.id) if self.id else None
+        except ValueError:
+            return None
 
 
 SYSTEM = Actor("system", "keyhook")
@@ -148,6 +158,7 @@ def refusals(
                 given = signature.bind(*args, **kwargs).arguments
                 subject_id = given.get(f"{of}_id")
                 told = TELLABLE.get(type(error))
+                told = told if told in given else None
                 refuse(
                     given["session"],
                     given["self"]._clock.now(),  # noqa: SLF001 - the same object's

@@ -37,6 +37,16 @@ class BeyondMembers(KeystoreError):
     detail = "Only an admin of your organization may do this."
 
 
+class BeyondItself(KeystoreError):
+    """A key would make or change a key to be more than it is itself, or gain from one that is."""
+
+
+class NameReused(KeystoreError):
+    """A request has the name of one that asked for something else."""
+
+    detail = "This Idempotency-Key was used for a different request; choose a new one."
+
+
 class BadName(KeystoreError):
     """A name is empty, too long, or holds characters that nobody can see."""
 

@@ -26,24 +26,28 @@ class Grants:
         key_id: UUID,
         *,
         organization_id: UUID,
-        granted: frozenset[str],
-        data: DataScope,
-        owner_id: UUID | None,
+        granted: frozenset[str] | None = None,
+        data: DataScope | None = None,
+        owner_id: UUID | None = None,
         actor: Actor,
     ) -> Key:
         """Give a key these scopes instead of those it has; owner_id as in Keys.create.
 
-        A legacy key may stay one; no other becomes one. Raises BadScopes, BeyondMembers,
-        KeyNotFound, KeyExpired.
+        What is left out stays as it is, a personal key's person too. A legacy key may stay one; no
+        other becomes one. Raises BadScopes, BeyondMembers, BeyondItself, KeyNotFound, KeyExpired.
         """
-        granted = scopes.parse(granted)
+        granted = None if granted is None else scopes.parse(granted)
         with writing(session):
             held.hold_owner(session, owner_id)
             key = held.usable(session, key_id, organization_id, actor)
+            data = data or key.data_scope
             if data is not key.data_scope:
                 scopes.parse_data(data)
+            if owner_id is None and data.is_personal:
+                owner_id = key.owner_id
             before = held.grant(key)
-            key.scopes, key.data_scope, key.owner_id = sorted(granted), data, owner_id
+            key.scopes = key.scopes if granted is None else sorted(granted)
+            key.data_scope, key.owner_id = data, owner_id
             after = held.grant(key)
             if after != before:
                 held.check_owner(session, key)
@@ -78,6 +82,7 @@ class Grants:
             key = held.usable(session, key_id, organization_id, actor)
             before, key.networks = key.networks, after
             if before != after:
+                ownership.check_reach(session, actor, key)
                 held.record(
                     session,
                     self._clock.now(),

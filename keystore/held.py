@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from keystore import audit, generations, ownership
+from keystore import audit, callers, generations, ownership, repeats
 from keystore.audit import Actor
-from keystore.errors import BadScopes, KeyExpired, KeyNotFound
+from keystore.errors import BadScopes, GenerationConflict, KeyExpired, KeyNotFound
 from keystore.models import Key, User
 from keystore.ownership import Doing
 
@@ -28,14 +28,23 @@ def to_change(
 ) -> Key:
     """Return a key to change; until the end of the transaction nobody else changes it.
 
-    SQLite knows no row locks and needs none: there a writer is alone. Raises KeyNotFound, and
-    BeyondMembers for what only an admin may do.
+    SQLite knows no row locks and needs none: there a writer is alone. Raises KeyNotFound,
+    BeyondMembers for what only an admin may do, BeyondItself for what the calling key may not,
+    GenerationConflict, NameReused, and Repeated for what was done before.
     """
-    lock = {"key_share": True}
-    key = session.get(Key, key_id, populate_existing=True, with_for_update=lock)
-    key = _found(key, organization_id)
+    callers.hold(session, actor, key_id)
+    repeats.check(session, actor)
+    key = _found(session.get(Key, key_id), organization_id)
     ownership.check(session, actor, key, doing)
+    if actor.call is not None and actor.call.seen not in {None, key.generation}:
+        raise GenerationConflict
     return key
+
+
+def to_add(session: Session, actor: Actor) -> None:
+    """Hold a calling key before it makes another one. Raises NameReused and Repeated."""
+    callers.hold(session, actor)
+    repeats.check(session, actor)
 
 
 def _found(key: Key | None, organization_id: UUID) -> Key:
@@ -97,7 +106,8 @@ def check_owner(session: Session, key: Key) -> None:
 def record(
     session: Session, now: datetime, actor: Actor, action: str, key: Key, **detail: object
 ) -> None:
-    """Write one audit event about a key in the caller's transaction."""
+    """Write one audit event about a key in the caller's transaction, and by whose named request."""
+    repeats.note(session, actor, key)
     audit.record(
         session,
         now,

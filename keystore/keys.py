@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -113,7 +113,8 @@ class Keys:
         rate_limit: requests a minute; None: the organization's. No ceiling here (see Rates).
         owner_id: whose meetings it sees; for the two personal data scopes, and for these alone.
         allowed: the networks it may be used from; none: anywhere.
-        Raises BadName, NameTaken, BadScopes, BeyondMembers, BadExpiry, BadNetworks, AlreadyDone.
+        Raises BadName, NameTaken, BadScopes, BeyondMembers, BeyondItself, BadExpiry, BadNetworks,
+        AlreadyDone; Repeated and NameReused for a named request of a key.
         """
         now = self._clock.now()
         key = Key(
@@ -132,14 +133,17 @@ class Keys:
             secret_created_at=now,
             expires_at=expires_at,
         )
-        rotation.check_expiry(KeyLife(1, None, None, None), expires_at, now)
         with _as_our_errors(), writing(session):
+            held.hold_owner(session, owner_id)
+            held.to_add(session, actor)
+            rotation.check_expiry(KeyLife(1, None, None, None), expires_at, now)
             if session.get(Key, key.id) is not None:
                 raise AlreadyDone
-            _refuse_taken(session, key.organization_id, key.name)
-            held.hold_owner(session, owner_id)
             held.check_owner(session, key)
             ownership.check_grant(session, actor, key)
+            if actor.kind == "key":
+                ownership.check_limit(session, actor, organization_id, rate_limit)
+            _refuse_taken(session, key.organization_id, key.name)
             session.add(key)
             session.flush()
             client_secret = self._generations.add(session, key, now)
@@ -261,6 +265,7 @@ class Keys:
             if key.expires_at == expires_at:
                 return key
             before, key.expires_at = key.expires_at, expires_at
+            ownership.check_reach(session, actor, key)
             if expires_at is not None:
                 # An overlap ends with its key at the latest, also one that began before.
                 generations.shorten(session, key_id, expires_at)
@@ -303,10 +308,11 @@ class Keys:
         organization_id: UUID,
         actor: Actor,
         confirm_name: str | None = None,
-    ) -> None:
+    ) -> Key:
         """End a key for good: its secrets die, and what depends on it ends with it.
 
-        Raises KeyNotFound, and NameMismatch when confirm_name is given and is not the key's name.
+        Returns what is left of it. Raises KeyNotFound, and NameMismatch when confirm_name is given
+        and is not the key's name.
         """
         now = self._clock.now()
         with writing(session):
@@ -324,8 +330,10 @@ class Keys:
             watches.keep(session, key_id, None)
             for callback in self._on_delete:
                 callback(session, key, actor)
+            session.refresh(key)
             held.record(session, now, actor, "key.deleted", key, before={"name": key.name})
             self._tell(session, Revoked(key, now, "deleted"))
+        return key
 
     def list(
         self, session: Session, organization_id: UUID, *, actor: Actor, deleted: bool = False
@@ -336,13 +344,12 @@ class Keys:
         """
         which = Key.deleted_at.is_not(None) if deleted else Key.deleted_at.is_(None)
         with session.begin():
-            owner_id = ownership.only_of(session, actor, organization_id)
             return session.scalars(
                 select(Key)
                 .where(
                     Key.organization_id == organization_id,
                     which,
-                    true() if owner_id is None else Key.owner_id == owner_id,
+                    ownership.visible(session, actor, organization_id),
                 )
                 .order_by(Key.created_at.desc(), Key.name)
             ).all()

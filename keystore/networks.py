@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
 
 from keystore.errors import BadNetworks
 
@@ -47,6 +55,22 @@ def allow(networks: tuple[str, ...], address: str | None) -> bool:
     return any(here.version == one.version and here in one for one in map(ip_network, networks))
 
 
+def within(inner: Iterable[str], outer: Iterable[str]) -> bool:
+    """Tell whether all that the inner networks let in the outer ones do, too; none: from anywhere.
+
+    Neighbours count together: 10.0.0.0/24 is within its two halves.
+    """
+    outer_networks = [ip_network(one) for one in outer]
+    inner_networks = [ip_network(one) for one in inner]
+    if not outer_networks:
+        return True
+    if not inner_networks:
+        return False
+    return all(
+        any(_is_part(one, other) for other in _merged(outer_networks)) for one in inner_networks
+    )
+
+
 def client_address(
     peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]
 ) -> str | None:
@@ -69,6 +93,19 @@ def client_address(
             break
         here = str(claimed)
     return here
+
+
+def _merged(networks: Iterable[Network]) -> list[Network]:
+    """Return the same addresses in as few networks as can be."""
+    fours = [one for one in networks if isinstance(one, IPv4Network)]
+    sixes = [one for one in networks if isinstance(one, IPv6Network)]
+    return [*collapse_addresses(fours), *collapse_addresses(sixes)]
+
+
+def _is_part(one: Network, other: Network) -> bool:
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
 
 
 def _without_port(hop: str) -> str:

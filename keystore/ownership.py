@@ -1,14 +1,17 @@
-"""Whose keys a person may lay hands on: an admin on all, a member on their own personal ones.
+"""Whose keys somebody may lay hands on: an admin on all, a member on their own personal ones.
 
-Asked within the transaction of the change, of the person as they are then, so that somebody who
-was an admin when the page was opened is none any more when it is sent.
+What a key may do with keys is in `keystore.callers`. People are looked at within the transaction of
+the change, as they are then, so that somebody who was an admin when the page was opened is none any
+more when it is sent.
 """
 
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import Session
 
+from keystore import callers
 from keystore.audit import Actor
 from keystore.errors import BeyondMembers, NotYourKey
 from keystore.models import Key, Organization, Role, User
@@ -29,8 +32,10 @@ def check(session: Session, actor: Actor, key: Key, doing: Doing) -> None:
 
     What sees a person's meetings they may always look at and end; changing it takes the
     organization's leave, and what an admin has disabled only an admin wakes. Raises NotYourKey,
-    BeyondMembers.
+    BeyondMembers, BeyondItself.
     """
+    if actor.kind == "key":
+        callers.check(session, actor, key, changes=doing not in {Doing.LOOK, Doing.END})
     if actor.kind != "user":
         return
     person = _person(session, actor, key.organization_id)
@@ -48,10 +53,11 @@ def check(session: Session, actor: Actor, key: Key, doing: Doing) -> None:
 
 
 def check_grant(session: Session, actor: Actor, key: Key) -> None:
-    """Refuse a new key, or new scopes of one, that this person may not hand out.
+    """Refuse a new key, or new scopes of one, that somebody may not hand out.
 
-    Raises BeyondMembers.
+    Raises BeyondMembers, BeyondItself.
     """
+    check_reach(session, actor, key)
     if actor.kind != "user":
         return
     person = _person(session, actor, key.organization_id)
@@ -64,33 +70,54 @@ def check_grant(session: Session, actor: Actor, key: Key) -> None:
         raise BeyondMembers(f"Only an admin can let a key do this: {', '.join(beyond)}.")
 
 
+def check_reach(session: Session, actor: Actor, key: Key) -> None:
+    """Refuse what would reach beyond the calling key; people may change all of what they hold.
+
+    To be called before the change goes to the database. Raises BeyondItself.
+    """
+    if actor.kind == "key":
+        callers.check_reach(session, actor, key)
+
+
+def check_limit(session: Session, actor: Actor, organization_id: UUID, limit: int | None) -> None:
+    """Refuse a rate limit (None: the organization's) to all but admins, and keys with as much.
+
+    Raises BeyondMembers, BeyondItself.
+    """
+    if actor.kind == "key":
+        callers.check_limit(session, actor, organization_id, limit)
+    else:
+        check_admin(session, actor, organization_id)
+
+
 def check_admin(session: Session, actor: Actor, organization_id: UUID) -> None:
     """Refuse what is for admins alone. Raises BeyondMembers."""
+    if actor.kind == "key":
+        raise BeyondMembers
     if actor.kind == "user":
         person = _person(session, actor, organization_id)
         if person is None or person.role is not Role.ADMIN:
             raise BeyondMembers
 
 
-def only_of(session: Session, actor: Actor, organization_id: UUID) -> UUID | None:
-    """Return the person whose keys are all that this one sees; None when they see everybody's.
+def visible(session: Session, actor: Actor, organization_id: UUID) -> ColumnElement[bool]:
+    """Return the condition for the keys that somebody sees.
 
     Raises NotYourKey for somebody who has left.
     """
+    if actor.kind == "key":
+        return callers.visible(session, actor, organization_id)
     if actor.kind != "user":
-        return None
+        return true()
     person = _person(session, actor, organization_id)
     if person is None:
         raise NotYourKey
-    return None if person.role is Role.ADMIN else person.id
+    return true() if person.role is Role.ADMIN else Key.owner_id == person.id
 
 
 def id_of(actor: Actor) -> UUID | None:
     """Return which person acts, if it is one."""
-    try:
-        return UUID(actor.id) if actor.kind == "user" and actor.id else None
-    except ValueError:
-        return None
+    return actor.uuid if actor.kind == "user" else None
 
 
 def _person(session: Session, actor: Actor, organization_id: UUID) -> User | None:

@@ -64,7 +64,7 @@ class Rates:
         self._check(limit)
         with writing(session):
             key = held.usable(session, key_id, organization_id, actor)
-            ownership.check_admin(session, actor, organization_id)
+            ownership.check_limit(session, actor, organization_id, limit)
             before, key.rate_limit = key.rate_limit, limit
             if before != limit:
                 held.record(
@@ -133,7 +133,7 @@ class Rates:
         self._check_spike(starts_at, ends_at, limit)
         with writing(session):
             key = held.usable(session, key_id, organization_id, actor)
-            ownership.check_admin(session, actor, organization_id)
+            ownership.check_limit(session, actor, organization_id, limit)
             if len(_planned(session, key_id, now)) >= MOST_PLANNED:
                 raise BadSpike(
                     "starts_at", f"This key has {MOST_PLANNED} planned spikes; cancel one first."
@@ -174,7 +174,8 @@ class Rates:
         now = self._clock.now()
         with writing(session):
             key = held.to_change(session, key_id, organization_id, actor)
-            ownership.check_admin(session, actor, organization_id)
+            if actor.kind != "key":
+                ownership.check_admin(session, actor, organization_id)
             planned = {spike.id: spike for spike in _planned(session, key_id, now)}
             spike = planned.pop(spike_id, None)
             if spike is None:

@@ -43,7 +43,8 @@ PRESETS = {
     ),
     "analyse": Preset("Read-only analytics", READING),
     "ingest": Preset("Bring meetings in", frozenset({"meetings:read", "meetings:write"})),
-    "manage": Preset("Manage keys", frozenset({"keys:manage"})),
+    # A key hands on no more than it has, so this one needs all that other keys are to have.
+    "manage": Preset("Manage keys of all kinds", frozenset(OPERATIONS)),
 }
 
 #: What a key gets when nobody chose.

@@ -11,6 +11,7 @@ from keystore.clock import Clock
 from keystore.db import Database
 from keystore.expiries import Expiries
 from keystore.grants import Grants
+from keystore.inventory import Inventory
 from keystore.invitations import Invitations
 from keystore.keys import Keys
 from keystore.knocks import Knocks
@@ -45,6 +46,7 @@ class Services:
     verification: Verification
     keys: Keys
     expiries: Expiries
+    inventory: Inventory
     grants: Grants
     rates: Rates
     limits: Limits

@@ -23,6 +23,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.expiries import Expiries
 from keystore.grants import Grants
+from keystore.inventory import Inventory
 from keystore.invitations import Invitations
 from keystore.keys import Issued, Keys
 from keystore.knocks import Knocks
@@ -198,6 +199,7 @@ def services(
         keys=keys,
         expiries=Expiries(clock, mails, base_url),
         grants=Grants(clock),
+        inventory=Inventory(clock),
         rates=rates,
         limits=limits,
         tokens=Tokens(vault, clock),

@@ -1,0 +1,19 @@
+"""The request by which a key acts on keys, as far as it bears on what is done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What came with the calling key's credential, and with the request itself.
+
+    An access token may allow less than its key does, and less is what counts.
+    """
+
+    at: datetime
+    operations: frozenset[str]  # scopes of the credential that was shown
+    rate_limit: int  # requests a minute of the calling key, spikes left aside
+    seen: int | None = None  # the generation that the key it is about must have (If-Match)
+    name: str | None = None  # digest of the name that its sender gave it (Idempotency-Key)
+    content: str = ""  # digest of what it asks for
