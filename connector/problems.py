@@ -63,6 +63,24 @@ class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
 
+class Conflict(Problem):
+    """It does not go together with how things are; another request may come first."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class PreconditionFailed(Problem):
+    """What the caller has seen is not what is there any more (RFC 9110, 15.5.13)."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class PreconditionRequired(Problem):
+    """The caller has to say what they have seen (RFC 6585, 3)."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+
+
 class Unprocessable(Problem):
     """The body can be read and breaks a rule."""
 

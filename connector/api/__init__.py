@@ -15,6 +15,9 @@ def init_app(app: Flask) -> None:
     """Put the API into an app whose `extensions["keyhook"]` holds the Services."""
     from connector.api import (  # noqa: PLC0415
         events,
+        key_life,
+        key_spikes,
+        keys,
         leaks,
         me,
         meetings,
@@ -25,7 +28,18 @@ def init_app(app: Flask) -> None:
 
     # Each file has a blueprint `bp` of its own with paths like "/meetings/", strict_slashes=False.
     bp = Blueprint("api", __name__, url_prefix="/v1")
-    for resource in (me, meetings, transcriptions, notes, webhooks, events, leaks):
+    for resource in (
+        me,
+        keys,
+        key_life,
+        key_spikes,
+        meetings,
+        transcriptions,
+        notes,
+        webhooks,
+        events,
+        leaks,
+    ):
         bp.register_blueprint(resource.bp)
     app.register_blueprint(bp)
     app.after_request(_private)

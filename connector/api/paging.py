@@ -1,16 +1,23 @@
 """The contract's page envelope: count, next, previous, results."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from flask import request
 
 from connector.api import context
-from connector.meetings.schemas import Shape
 
 
-def envelope(results: Iterable[Shape], *, count: int, page: int, page_size: int) -> dict[str, Any]:
+class Shown(Protocol):
+    """Something that the API shows as a JSON object."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its members."""
+        ...
+
+
+def envelope(results: Iterable[Shown], *, count: int, page: int, page_size: int) -> dict[str, Any]:
     """Return one page. The links are whole URLs with this request's other parameters kept.
 
     A page beyond the last one is empty, and its `previous` leads to the last one.

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from connector.app import Parts
 from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
@@ -15,6 +16,7 @@ from keystore.db import Database
 from keystore.keys import Keys
 from keystore.models import NAME_LENGTH, Organization
 from keystore.scopes import DataScope
+from tests.connector.api.office import Office
 
 AddCaller = Callable[..., FlaskClient]
 
@@ -57,3 +59,8 @@ def stranger(add_caller: AddCaller, database: Database, accounts: Accounts) -> F
     with database.session() as session:
         other = accounts.create_organization(session, name="Southwind", actor=SYSTEM)
     return add_caller(*scopes.DEFAULT, organization_id=other.id)
+
+
+@pytest.fixture
+def office(app: Flask, parts: Parts, organization: Organization) -> Office:
+    return Office(app, parts, organization)
