@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import aliased
 
 from keystore import credentials, rotation, scopes
 from keystore.clock import Clock, rising
@@ -78,19 +79,32 @@ _KEY = (
     Secret.state,
     Secret.until,
 )
+_NEIGHBOUR = aliased(Key)
+#: The key that is asked for, or else its neighbour: a Client Key that is not there costs what one
+#: costs that is, and nobody can tell one from the other by the time.
+_NEAREST = func.coalesce(
+    select(func.max(_NEIGHBOUR.client_key))
+    .where(_NEIGHBOUR.client_key <= bindparam("client_key"))
+    .scalar_subquery(),
+    select(func.min(_NEIGHBOUR.client_key)).scalar_subquery(),
+)
 _BY_CLIENT_KEY = (
     select(*_KEY, Secret.digest)
     .join(Organization, Organization.id == Key.organization_id)
     .outerjoin(User, User.id == Key.owner_id)
     .join(
         Secret,
-        # The current secret and the two before it, as one that nobody saw may have died between it
-        # and the retiring one; the index leads past all that are long dead.
+        # The newest secret, dead or alive, so that a dead key has a row as well; and of the two
+        # before it what is alive, as one that nobody saw may have died between it and the retiring
+        # one. The index leads past all that are long dead.
         (Secret.key_id == Key.id)
         & (Secret.generation >= Key.generation - literal_column("2"))
-        & (Secret.state != literal_column(f"'{SecretState.DEAD}'")),
+        & (
+            (Secret.generation == Key.generation)
+            | (Secret.state != literal_column(f"'{SecretState.DEAD}'"))
+        ),
     )
-    .where(Key.client_key == bindparam("client_key"))
+    .where(Key.client_key == _NEAREST)
 )
 _BY_TOKEN = (
     select(
@@ -125,8 +139,9 @@ class Verification:
         """Return whose credential this is, or None for whatever reason it is not valid.
 
         One read, one digest (under each secret key that there is) and two comparisons for each
-        well-formed pair, known or not, overlap or not, so that an answer's time tells nothing; a
-        pair that we cannot have issued is refused without any.
+        well-formed pair, known or not, dead or alive, overlap or not; and what is worked out from
+        the row is so for a wrong secret, too. So an answer's time tells nothing. A pair that we
+        cannot have issued is refused without any of it.
         """
         if not credentials.well_formed(client_key, client_secret):
             return None
@@ -135,15 +150,19 @@ class Verification:
         matching = [row for row in rows if among(row.digest, digests)]
         for _ in range(len(rows), MOST_ALIVE):
             among(self._vault.dummy_digest, digests)
-        if not matching:
-            return None
-        [row] = matching
+        row = next(iter(matching or rows), None)
+        if row is None:
+            return None  # there is not one key yet
         life, now = _life(row), self._clock.now()
-        if rotation.lapsed(row.state, row.until, life, now):
+        works = rotation.authenticates(row.state, row.until, life, now)
+        lapsed = rotation.lapsed(row.state, row.until, life, now)
+        is_unwritten = lapsed and row.state is not SecretState.DEAD
+        # Not `and`: that would work out more for a right secret than for a wrong one.
+        is_right = bool(matching) & (row.client_key == client_key)
+        if is_right & is_unwritten:
             over = life.state(now) is KeyState.EXPIRED
             self._bury(Secret.key_id == row.id if over else Secret.id == row.secret_id, now)
-            return None
-        if not rotation.authenticates(row.state, row.until, life, now):
+        if not is_right & works:
             return None
         granted = _rights(row)
         return None if granted is None else _verified(row, granted)
