@@ -22,14 +22,14 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
-from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.vault import Vault
-from webhooks import leases, retry, signing
+from webhooks import leases, retry
 from webhooks.addresses import Network
 from webhooks.leases import Job, Result
 from webhooks.outcome import Ending, Outcome
 from webhooks.retry import Random
+from webhooks.signing import Signer
 from webhooks.subscriptions import seal_context
 from webhooks.transport import Transport
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 IDLE_PAUSE = 0.2  # seconds between two looks for work
 WRITE_DELAY = 0.1  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
-MAX_OPEN_SECRETS = 1000
+MAX_SIGNERS = 1000
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 
 _COMMON_HEADERS = ("content-type: application/json", f"user-agent: Keyhook/{version('keyhook')}")
@@ -82,7 +82,7 @@ class Worker:
         self._transport: Transport[_Flight] = Transport(
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
         )
-        self._secrets = dict[tuple[UUID, bytes], SecretValue]()  # opened
+        self._signers = dict[tuple[UUID, bytes], Signer]()
         self._results: list[Result] = []  # not yet written
         self._oldest_result = 0.0  # by the monotonic clock, like the next two
         self._next_look = 0.0
@@ -207,13 +207,13 @@ class Worker:
 
     def _headers(self, job: Job, timestamp: int) -> list[str]:
         seal = (job.subscription_id, job.secret_sealed)
-        secret = self._secrets.get(seal)
-        if secret is None:
+        signer = self._signers.get(seal)
+        if signer is None:
             secret = self._vault.open(job.secret_sealed, seal_context(job.subscription_id))
-            if len(self._secrets) >= MAX_OPEN_SECRETS:
-                self._secrets.clear()
-            self._secrets[seal] = secret
-        signed = signing.headers(secret, f"evt_{job.event_id.hex}", timestamp, job.body)
+            if len(self._signers) >= MAX_SIGNERS:
+                self._signers.clear()
+            signer = self._signers[seal] = Signer(secret)
+        signed = signer.headers(f"evt_{job.event_id.hex}", timestamp, job.body)
         return [*_COMMON_HEADERS, *[f"{name}: {value}" for name, value in signed.items()]]
 
     def _collect(self, wait: float) -> None:

@@ -29,7 +29,9 @@ HEXADECIMAL = b"0123456789abcdef"
 THE_NET_IS_TRIED = "elsewhere"
 DIGIT = re.compile(rb"[0-9]")
 #: A whole secret: public part and random part, or all of it random.
-SECRET = re.compile(r"kh[st]([0-9a-z]{20})([0-9a-z]{32})[0-9a-z]{7}|whsec_([0-9A-Za-z+/]{43})=")
+SECRET = re.compile(
+    r"kh[st]([0-9a-z]{20})([0-9a-z]{32})[0-9a-z]{7}|wh(?:sec|sk)_([0-9A-Za-z+/]{43})="
+)
 
 
 @dataclass(frozen=True)

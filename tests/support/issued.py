@@ -10,11 +10,12 @@ from typing import Any
 from keystore import credentials
 from webhooks import signing
 
-#: Where everything is made that an outsider gets shown once.
+#: Where everything is made that an outsider gets shown once, or never.
 GENERATORS = (
     (credentials, "generate_client_secret"),
     (credentials, "generate_access_token"),
     (signing, "new_secret"),
+    (signing, "new_private_key"),
 )
 #: Names the file in which another process writes down what it issues.
 FILE = "ISSUED_IN_TESTS"

@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from random import Random, SystemRandom
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from keystore.credentials import SecretValue
 from webhooks import signing
+from webhooks.signing import Signer
 
 SECRET = SecretValue("whsec_" + b64encode(b"northwind" * 3).decode())
 
@@ -25,7 +27,7 @@ def test_a_new_secret_is_32_random_bytes_behind_a_prefix_that_scanners_know() ->
 
 
 def test_signs_as_an_example_worked_out_by_hand() -> None:
-    signed = signing.headers(SECRET, "evt_1", 1767225600, b'{"note": 1}')
+    signed = Signer(SECRET).headers("evt_1", 1767225600, b'{"note": 1}')
     key = b"northwind" * 3
     expected = hmac.new(key, b'evt_1.1767225600.{"note": 1}', "sha256").digest()
     assert signed == {
@@ -38,12 +40,51 @@ def test_signs_as_an_example_worked_out_by_hand() -> None:
     }
 
 
+def test_a_private_key_has_the_public_key_that_rfc_8032_says() -> None:
+    # Section 7.1, test 1.
+    seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+    public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    private_key = SecretValue("whsk_" + b64encode(bytes.fromhex(seed)).decode())
+    assert signing.public_key(private_key) == ("whpk_" + b64encode(bytes.fromhex(public)).decode())
+
+
+@given(seed=st.integers(), message_id=ids, body=texts)
+def test_signs_with_a_private_key_what_the_public_key_alone_can_check(
+    seed: int, message_id: str, body: bytes
+) -> None:
+    private_key = signing.new_private_key(Random(seed))
+    signed = Signer(private_key).headers(message_id, 7, body)
+    assert "x-avoma-signature" not in signed, "there is no secret that both sides know"
+    scheme, signature = signed["webhook-signature"].split(",")
+    assert scheme == "v1a"
+    public = signing.public_key(private_key).removeprefix("whpk_")
+    Ed25519PublicKey.from_public_bytes(b64decode(public)).verify(
+        b64decode(signature), message_id.encode() + b".7." + body
+    )
+
+
+def test_in_an_overlap_all_secrets_sign_the_newest_first() -> None:
+    private_key, other = signing.new_private_key(Random(1)), signing.new_secret(Random(2))
+    parts = [Signer(one).headers("evt_1", 1, b"{}") for one in (SECRET, private_key, other)]
+    together = Signer(SECRET, private_key, other).headers("evt_1", 1, b"{}")
+    assert together["webhook-signature"].split(" ") == [one["webhook-signature"] for one in parts]
+
+
+def test_the_contracts_header_is_by_the_newest_secret_alone() -> None:
+    other = signing.new_secret(Random(2))
+    alone = Signer(SECRET).headers("evt_1", 1, b"{}")
+    overlap = Signer(SECRET, other).headers("evt_1", 1, b"{}")
+    assert overlap["x-avoma-signature"] == alone["x-avoma-signature"]
+    exchanged = Signer(signing.new_private_key(Random(1)), SECRET).headers("evt_1", 1, b"{}")
+    assert "x-avoma-signature" not in exchanged
+
+
 @given(seed=st.integers(), message_id=ids, body=texts)
 def test_the_standard_webhooks_library_accepts_what_we_sign(
     seed: int, message_id: str, body: bytes
 ) -> None:
     secret = signing.new_secret(Random(seed))
-    signed = signing.headers(secret, message_id, _now(), body)
+    signed = Signer(secret).headers(message_id, _now(), body)
     Webhook(secret.reveal()).verify(body, signed, json_parse=False)
 
 
@@ -55,37 +96,58 @@ def test_the_library_refuses_what_was_changed_on_the_way(
     cut = where % (len(text) + 1)
     changed = (text[:cut] + other + text[cut:]).encode()
     secret = signing.new_secret(Random(seed))
-    signed = signing.headers(secret, "evt_1", _now(), body)
+    signed = Signer(secret).headers("evt_1", _now(), body)
     with pytest.raises(WebhookVerificationError):
         Webhook(secret.reveal()).verify(changed, signed, json_parse=False)
-    avoma = signing.headers(secret, "evt_1", 0, changed)["x-avoma-signature"]
+    avoma = Signer(secret).headers("evt_1", 0, changed)["x-avoma-signature"]
     assert avoma != signed["x-avoma-signature"]
 
 
 def test_the_library_refuses_another_id_time_and_secret() -> None:
-    signed = signing.headers(SECRET, "evt_1", _now(), b"{}")
+    signed = Signer(SECRET).headers("evt_1", _now(), b"{}")
     other = signing.new_secret(SystemRandom())
     for changed in (
         signed | {"webhook-id": "evt_2"},
         signed | {"webhook-timestamp": str(_now() + 1)},
-        signing.headers(other, "evt_1", _now(), b"{}"),
+        Signer(other).headers("evt_1", _now(), b"{}"),
     ):
         with pytest.raises(WebhookVerificationError):
             Webhook(SECRET.reveal()).verify(b"{}", changed)
 
 
 def test_the_contract_signature_covers_the_body_alone() -> None:
-    first = signing.headers(SECRET, "evt_1", 1, b"{}")
-    again = signing.headers(SECRET, "evt_1", 2, b"{}")
+    first = Signer(SECRET).headers("evt_1", 1, b"{}")
+    again = Signer(SECRET).headers("evt_1", 2, b"{}")
     assert first["x-avoma-signature"] == again["x-avoma-signature"]
     assert first["webhook-signature"] != again["webhook-signature"]
 
 
-@pytest.mark.parametrize("text", ["", "whsec_!!!!", "bm9ydGh3aW5k", "whsec_YQ", "WHSEC_YWJj"])
+def test_no_id_may_pass_for_another_one_and_a_timestamp() -> None:
+    with pytest.raises(ValueError, match="full stop"):
+        Signer(SECRET).headers("evt_1.1767225600", 1, b"{}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "whsec_",
+        "whsec_!!!!",
+        "bm9ydGh3aW5k",
+        "whsec_YQ",
+        "WHSEC_" + b64encode(bytes(32)).decode(),
+        "whsec_" + b64encode(bytes(23)).decode(),
+        "whsec_" + b64encode(bytes(65)).decode(),
+        "whsk_" + b64encode(bytes(31)).decode(),
+        "whsk_" + b64encode(bytes(64)).decode(),
+        "whpk_" + b64encode(bytes(32)).decode(),
+    ],
+)
 def test_a_text_that_is_no_secret_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(signing.BadSecret) as caught:
-        signing.headers(SecretValue(text), "evt_1", 1, b"{}")
-    assert text.removeprefix("whsec_") == "" or text.removeprefix("whsec_") not in str(caught.value)
+        Signer(SecretValue(text))
+    value = text.partition("_")[2] or text
+    assert value == "" or value not in str(caught.value)
 
 
 def _now() -> int:

@@ -27,7 +27,7 @@ from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from webhooks import leases
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending
-from webhooks.signing import headers
+from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
 from webhooks.worker import Worker
 
@@ -85,7 +85,7 @@ def test_delivers_what_was_published_signed_for_its_subscriber(
     assert request.headers["webhook-id"] == f"evt_{event.id.hex}"
     assert Webhook(secret.reveal()).verify(request.body, request.headers) == {"note": 7}
     timestamp = int(clock.now().timestamp())
-    signed = headers(secret, f"evt_{event.id.hex}", timestamp, request.body)
+    signed = Signer(secret).headers(f"evt_{event.id.hex}", timestamp, request.body)
     assert signed.items() <= request.headers.items()
     [delivery], [attempt] = deliveries(database), attempts(database)
     assert (delivery.state, delivery.attempts) == ("delivered", 1)
@@ -112,8 +112,7 @@ def test_each_subscriber_s_signature_is_made_with_its_own_secret(
     worker.run_once()
     assert {request.path for request in receiver.requests} == {"/a", "/b"}
     for request in receiver.requests:
-        signed = headers(
-            secrets[request.path],
+        signed = Signer(secrets[request.path]).headers(
             request.headers["webhook-id"],
             int(clock.now().timestamp()),
             request.body,
