@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.platforms import install
 from tests.platforms.node import Node, running_node
-from tests.platforms.zapier import install
 from tests.platforms.zapier.connector import Connector, emit_with_command
 from tests.support.server import Server, running_server
 
@@ -13,7 +13,7 @@ RUNNER = Path(__file__).with_name("runner.js")
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    return install.node_modules()
+    return install.node_modules(Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from connector.platforms.zapier.definition import define
 from tests.connector.examples import example_spec
+from tests.platforms import install
 from tests.platforms.node import NODE, NPM
-from tests.platforms.zapier import install
 from tests.platforms.zapier.connector import Connector, emit
 from tests.support.server import Server
 

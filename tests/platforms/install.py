@@ -1,7 +1,7 @@
-"""Zapier's runtime from the npm registry, as the lock file beside this module has it.
+"""What JavaScript tests need from the npm registry, as a lock file beside them has it.
 
-A test tool only: it stays in `build/`, which is not part of the project. Its licence is the Zapier
-Platform Agreement.
+Test tools only: they stay in `build/`, which is not part of the project, under licences of their
+own; that of Zapier's runtime is the Zapier Platform Agreement.
 """
 
 import shutil
@@ -12,23 +12,23 @@ from tempfile import mkdtemp
 
 from tests.platforms.node import NODE, NPM, environment
 
-HERE = Path(__file__).parent
-BUILD = HERE.parents[2] / "build" / "zapier-runtime"
+BUILD = Path(__file__).parents[2] / "build"
 PINS = ("package.json", "package-lock.json")
 
 INSTALL_SECONDS = 600
 
 
-def node_modules() -> Path:
-    """Return a `node_modules` folder with the runtime in it; install it when it is not there yet.
+def node_modules(folder: Path) -> Path:
+    """Return a `node_modules` folder with what this one's lock file names; install it if need be.
 
     The folder's name says what is in it, so another lock file means another folder.
     """
-    pins = {name: (HERE / name).read_bytes() for name in PINS}
-    home = BUILD / sha256(b"\0".join(pins.values())).hexdigest()[:16]
+    pins = {name: (folder / name).read_bytes() for name in PINS}
+    build = BUILD / f"{folder.name}-runtime"
+    home = build / sha256(b"\0".join(pins.values())).hexdigest()[:16]
     if not home.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        new = Path(mkdtemp(prefix="new-", dir=BUILD))
+        build.mkdir(parents=True, exist_ok=True)
+        new = Path(mkdtemp(prefix="new-", dir=build))
         for name, content in pins.items():
             (new / name).write_bytes(content)
         npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", at=new)
