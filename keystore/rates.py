@@ -61,7 +61,7 @@ class Rates:
 
         What it has used counts against the new one. Raises BadLimit, KeyExpired.
         """
-        self._check(limit)
+        self.check(limit)
         with writing(session):
             key = held.usable(session, key_id, organization_id, actor)
             ownership.check_limit(session, actor, organization_id, limit)
@@ -86,7 +86,7 @@ class Rates:
 
         Raises BadLimit.
         """
-        self._check(limit)
+        self.check(limit)
         with writing(session):
             ownership.check_admin(session, actor, organization_id)
             organization = session.get_one(
@@ -203,12 +203,13 @@ class Rates:
         """Return what a key may do in a minute without any spike."""
         return key.rate_limit or organization.rate_limit or self.default
 
-    def _range(self) -> str:
-        return f"Give a number from 1 to {self.ceiling:,} requests a minute."
-
-    def _check(self, limit: int | None) -> None:
+    def check(self, limit: int | None) -> None:
+        """Refuse what is no limit for a key. Raises BadLimit."""
         if limit is not None and not 1 <= limit <= self.ceiling:
             raise BadLimit(self._range())
+
+    def _range(self) -> str:
+        return f"Give a number from 1 to {self.ceiling:,} requests a minute."
 
     def _check_spike(self, starts_at: datetime, ends_at: datetime, limit: int) -> None:
         if not 1 <= limit <= self.ceiling:

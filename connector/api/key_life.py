@@ -5,7 +5,6 @@ Any key may read its own uses. A key that disables itself is asleep until somebo
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, jsonify
@@ -14,12 +13,12 @@ from flask.typing import ResponseReturnValue
 from connector import auth
 from connector.api import context, key_requests
 from connector.api.key_fields import Fields
-from connector.api.key_requests import answered, moment
+from connector.api.key_requests import answered
+from connector.api.key_shapes import shown_secret
 from connector.problems import BadRequest
 from keystore import access, rotation
 from keystore.models import Key, Secret
 from keystore.rotation import KeyState
-from keystore.uses import Use
 
 bp = Blueprint("key_life", __name__)
 
@@ -116,19 +115,7 @@ def _uses(key_id: UUID) -> ResponseReturnValue:
     return jsonify(
         {
             "requests_last_7_days": requests,
-            "secrets": [_secret(one, used.get(one.generation)) for one in secrets],
+            "secrets": [shown_secret(one, used.get(one.generation)) for one in secrets],
             "dependents": [{"what": one.what, "count": one.count} for one in dependents],
         }
     )
-
-
-def _secret(secret: Secret, use: Use | None) -> dict[str, Any]:
-    return {
-        "generation": secret.generation,
-        "state": secret.state,
-        "created_at": moment(secret.created_at),
-        "until": moment(secret.until),
-        "last_used_at": moment(use and use.at),
-        "address": use and use.address,
-        "agent": use and use.agent,
-    }

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
@@ -22,7 +22,7 @@ from flask.wrappers import Response
 from connector import auth
 from connector.api import context
 from connector.api.body import decoded
-from connector.meetings import moments
+from connector.api.key_shapes import shown_key
 from connector.meetings.fields import as_uuid
 from connector.problems import (
     BadRequest,
@@ -68,39 +68,6 @@ PROBLEMS: dict[type[errors.KeystoreError], type[Problem]] = {
     errors.GenerationConflict: PreconditionFailed,
     errors.NameReused: Unprocessable,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A key as the API shows it; never with a secret."""
-
-    item: Item
-
-    def to_json(self) -> dict[str, Any]:
-        """Return its members."""
-        key = self.item.key
-        return {
-            "id": str(key.id),
-            "name": key.name,
-            "client_key": key.client_key,
-            "state": self.item.state,
-            "scopes": key.scopes,
-            "data_scope": key.data_scope,
-            "owner": self.item.owner,
-            "networks": key.networks or [],
-            "rate_limit": key.rate_limit,
-            "expires_at": moment(key.expires_at),
-            "generation": key.generation,
-            "created_at": moment(key.created_at),
-            "secret_created_at": moment(key.secret_created_at),
-            "disabled_at": moment(key.disabled_at),
-            "deleted_at": moment(key.deleted_at),
-        }
-
-
-def moment(at: Any) -> str | None:
-    """Write a moment, or null where there is none."""
-    return None if at is None else moments.formatted(at)
 
 
 def answered(view: V) -> V:
@@ -185,7 +152,7 @@ def where() -> dict[str, Any]:
 
 def answer(found: Item, **more: object) -> Response:
     """Return the answer that shows a key."""
-    response = jsonify(Shown(found).to_json() | more)
+    response = jsonify(shown_key(found) | more)
     response.set_etag(str(found.key.generation))
     return response
 

@@ -1,7 +1,6 @@
 """Planned spikes of a key: a window of time with a higher limit, never above the caller's own."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, jsonify
@@ -10,12 +9,12 @@ from flask.typing import ResponseReturnValue
 from connector import auth
 from connector.api import context, key_requests
 from connector.api.key_fields import Fields
-from connector.api.key_requests import answered, moment
+from connector.api.key_requests import answered
+from connector.api.key_shapes import shown_spike
 from connector.meetings.fields import as_uuid
 from connector.problems import NotFound
 from keystore import access
 from keystore.errors import SpikeNotFound
-from keystore.limit_models import Spike
 
 MEMBERS = frozenset({"starts_at", "ends_at", "rate_limit", "reason"})
 
@@ -60,7 +59,7 @@ def plan(key_id: str) -> ResponseReturnValue:
             reason=reason,
             **key_requests.where(),
         )
-    answer = jsonify(_shape(spike))
+    answer = jsonify(shown_spike(spike))
     answer.status_code = HTTPStatus.CREATED
     address = f"/v1/keys/{spike.key_id}/spikes/{spike.id}/"
     answer.headers["Location"] = context.whole_url(address)
@@ -79,13 +78,13 @@ def cancel(key_id: str, spike_id: str) -> ResponseReturnValue:
             spike_id=_uuid(spike_id),
             **key_requests.where(),
         )
-    return jsonify(_shape(spike))
+    return jsonify(shown_spike(spike))
 
 
 def _planned(key_id: UUID) -> ResponseReturnValue:
     with context.session() as session:
         found = access.services().rates.of(session, key_id, **key_requests.where()).planned
-    return jsonify({"count": len(found), "results": [_shape(one) for one in found]})
+    return jsonify({"count": len(found), "results": [shown_spike(one) for one in found]})
 
 
 def _uuid(text: str) -> UUID:
@@ -93,14 +92,3 @@ def _uuid(text: str) -> UUID:
     if uuid is None:
         raise NotFound(SpikeNotFound.detail)
     return uuid
-
-
-def _shape(spike: Spike) -> dict[str, Any]:
-    return {
-        "id": str(spike.id),
-        "starts_at": moment(spike.starts_at),
-        "ends_at": moment(spike.ends_at),
-        "rate_limit": spike.rate_limit,
-        "reason": spike.reason,
-        "cancelled_at": moment(spike.cancelled_at),
-    }

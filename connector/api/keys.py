@@ -18,6 +18,7 @@ from connector import auth
 from connector.api import context, key_requests, paging
 from connector.api.key_fields import Fields
 from connector.api.key_requests import answered
+from connector.api.key_shapes import shown_key
 from connector.api.parameters import Parameters
 from connector.problems import BadRequest, Unprocessable
 from keystore import access
@@ -54,8 +55,8 @@ def index() -> ResponseReturnValue:
             page=page,
             page_size=size,
         )
-    results = map(key_requests.Shown, found.items)
-    return jsonify(paging.envelope(results, count=found.count, page=page, page_size=size))
+    results = [shown_key(one) for one in found.items]
+    return jsonify(paging.of_members(results, found.count, page, size))
 
 
 @bp.post("/keys/", strict_slashes=False)

@@ -1,23 +1,23 @@
 """The contract's page envelope: count, next, previous, results."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
 
 from connector.api import context
+from connector.meetings.schemas import Shape
 
 
-class Shown(Protocol):
-    """Something that the API shows as a JSON object."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return its members."""
-        ...
+def envelope(results: Iterable[Shape], *, count: int, page: int, page_size: int) -> dict[str, Any]:
+    """Return one page of shapes."""
+    return of_members([one.to_json() for one in results], count, page, page_size)
 
 
-def envelope(results: Iterable[Shown], *, count: int, page: int, page_size: int) -> dict[str, Any]:
+def of_members(
+    results: Sequence[dict[str, Any]], count: int, page: int, page_size: int
+) -> dict[str, Any]:
     """Return one page. The links are whole URLs with this request's other parameters kept.
 
     A page beyond the last one is empty, and its `previous` leads to the last one.
@@ -27,7 +27,7 @@ def envelope(results: Iterable[Shown], *, count: int, page: int, page_size: int)
         "count": count,
         "next": _link(page + 1) if page < last else None,
         "previous": _link(min(page - 1, last)) if page > 1 and last else None,
-        "results": [one.to_json() for one in results],
+        "results": results,
     }
 
 

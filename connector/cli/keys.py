@@ -1,19 +1,29 @@
-"""Keys from the shell: list, create, rename, regenerate, delete."""
+"""Keys from the shell: list, create, show, rename, delete; and what they are allowed."""
 
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import click
 
-from connector.app import Parts
-from connector.cli import common
+from connector.api.key_shapes import shown_key
+from connector.cli import common, key_life, key_rates
+from connector.cli.key_common import (
+    Desk,
+    Moment,
+    data_option,
+    granted,
+    json_option,
+    key_argument,
+    owner_option,
+    preset_option,
+    print_members,
+    reveal,
+    scope_option,
+    tell,
+)
 from keystore import scopes
-from keystore.keys import Issued
-from keystore.models import Key, Organization
-from keystore.rotation import LONGEST_OVERLAP
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-KEY = "KEY"  # how a command's help calls its first argument: name, Client Key or id
+from keystore.rotation import KeyState
+from keystore.scopes import DataScope
 
 
 @click.group(epilog="Example: keyhook keys create Zapier")
@@ -21,155 +31,182 @@ def keys() -> None:
     """Manage an organization's API keys. KEY is a key's name, Client Key or id."""
 
 
-@keys.command("list", epilog="Example: keyhook keys list --json")
+@keys.command("list", epilog="Example: keyhook keys list --state expired --json")
+@click.option(
+    "--state",
+    type=click.Choice([one.value for one in KeyState]),
+    help="Only these; all but the deleted ones when left out.",
+)
 @common.organization_option
 @json_option
 @common.piped
-def list_keys(organization: str | None, as_json: bool) -> None:
-    """List the live keys, newest first."""
-    _, _, found = _keys(organization)
+def list_keys(state: str | None, organization: str | None, as_json: bool) -> None:
+    """List the keys, newest first."""
+    found = Desk(organization).items(KeyState(state) if state else None)
     if as_json:
-        common.print_json([_shape(key) for key in found])
+        common.print_json([shown_key(item) for item in found])
         return
     common.print_table(
-        ["Name", "Client Key", "Scopes", "Created"],
+        ["Name", "Client Key", "State", "Scopes", "Created"],
         [
-            [key.name, key.client_key, " ".join(key.scopes), f"{key.created_at:%Y-%m-%d %H:%M}"]
-            for key in found
+            [
+                item.key.name,
+                item.key.client_key,
+                item.state,
+                " ".join(item.key.scopes),
+                f"{item.key.created_at:%Y-%m-%d %H:%M}",
+            ]
+            for item in found
         ],
     )
 
 
-@keys.command(epilog='Example: keyhook keys create "Zapier (sales)" --scope meetings:read')
+@keys.command(
+    epilog='Example: keyhook keys create "Zapier (sales)" --preset connect --expires 2027-01-01'
+)
 @click.argument("name")
-@click.option("--scope", "names", multiple=True, metavar="SCOPE", help="May be given repeatedly.")
+@scope_option
+@preset_option
+@data_option
+@owner_option
+@click.option(
+    "--network", "allowed", multiple=True, metavar="CIDR", help="May be given repeatedly."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Requests a minute.")
+@click.option("--expires", type=Moment(), help="A date or date-time; never when left out.")
 @common.organization_option
 @json_option
-def create(name: str, names: tuple[str, ...], organization: str | None, as_json: bool) -> None:
+def create(
+    *,
+    name: str,
+    names: tuple[str, ...],
+    preset: str | None,
+    data: str | None,
+    owner: str | None,
+    allowed: tuple[str, ...],
+    limit: int | None,
+    expires: datetime | None,
+    organization: str | None,
+    as_json: bool,
+) -> None:
     """Add a key and print its Client Secret, this once."""
-    parts, owner, _ = _keys(organization)
-    granted = scopes.parse(names) if names else scopes.DEFAULT
-    with parts.services.db.session() as session:
-        issued = parts.services.keys.create(
-            session, organization_id=owner.id, name=name, actor=common.actor(), granted=granted
+    desk = Desk(organization)
+    services = desk.parts.services
+    services.rates.check(limit)
+    wanted = granted(names, preset)
+    with services.db.session() as session:
+        issued = services.keys.create(
+            session,
+            organization_id=desk.organization.id,
+            name=name,
+            actor=common.actor(),
+            granted=scopes.DEFAULT if wanted is None else wanted,
+            data=DataScope(data) if data else DataScope.ORG_FULL,
+            owner_id=desk.person(owner),
+            expires_at=expires,
+            allowed=allowed,
+            rate_limit=limit,
         )
-    _reveal(issued, as_json)
+    reveal(desk, issued, as_json)
+
+
+@keys.command(epilog="Example: keyhook keys show Zapier --json")
+@key_argument
+@common.organization_option
+@json_option
+def show(key: str, organization: str | None, as_json: bool) -> None:
+    """Show one key, also a deleted one by its Client Key or id."""
+    members = shown_key(Desk(organization).pick(key, deleted=True))
+    if as_json:
+        common.print_json(members)
+    else:
+        print_members(members)
 
 
 @keys.command(epilog='Example: keyhook keys rename Zapier "Zapier (sales)"')
-@click.argument("key", metavar=KEY)
+@key_argument
 @click.argument("name")
 @common.organization_option
-def rename(key: str, name: str, organization: str | None) -> None:
+@json_option
+def rename(key: str, name: str, organization: str | None, as_json: bool) -> None:
     """Change a key's name; the credential stays as it is."""
-    parts, owner, found = _keys(organization)
-    with parts.services.db.session() as session:
-        renamed = parts.services.keys.rename(
-            session,
-            _pick(found, key).id,
-            organization_id=owner.id,
-            name=name,
-            actor=common.actor(),
-        )
-    click.echo(f"The key is now named {renamed.name!r}.")
+    desk = Desk(organization)
+    item = desk.change(desk.parts.services.keys.rename, key, name=name)
+    tell(item, as_json, f"The key is now named {item.key.name!r}.")
 
 
-@keys.command(epilog="Example: keyhook keys regenerate Zapier --overlap 24")
-@click.argument("key", metavar=KEY)
-@click.option(
-    "--overlap",
-    metavar="HOURS",
-    type=click.FloatRange(0, LONGEST_OVERLAP / timedelta(hours=1)),
-    default=0,
-    show_default=True,
-    help="How long the old secret goes on working.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@keys.command("scopes", epilog="Example: keyhook keys scopes Zapier --preset analyse")
+@key_argument
+@scope_option
+@preset_option
+@click.option("--none", "nothing", is_flag=True, help="Let it do nothing at all.")
+@data_option
+@owner_option
 @common.organization_option
 @json_option
-def regenerate(
-    key: str, overlap: float, yes: bool, organization: str | None, as_json: bool
+def rescope(
+    *,
+    key: str,
+    names: tuple[str, ...],
+    preset: str | None,
+    nothing: bool,
+    data: str | None,
+    owner: str | None,
+    organization: str | None,
+    as_json: bool,
 ) -> None:
-    """Replace a key's secret; the old one stops working at once, or after the overlap."""
-    parts, owner, found = _keys(organization)
-    picked = _pick(found, key)
-    if not yes:
-        when = f"in {overlap:g} hours" if overlap else "at once"
-        click.confirm(
-            f"The present secret of {picked.name!r} stops working {when}. Go on?",
-            abort=True,
-            err=True,
-        )
-    with parts.services.db.session() as session:
-        issued = parts.services.keys.regenerate(
-            session,
-            picked.id,
-            organization_id=owner.id,
-            generation=picked.generation,
-            actor=common.actor(),
-            overlap=timedelta(hours=overlap),
-        )
-    _reveal(issued, as_json)
+    """Change what a key may do and see; what is not named stays, and so does the credential."""
+    wanted = granted(names, preset)
+    if nothing and wanted is not None:
+        raise click.UsageError("--none goes with neither --scope nor --preset")
+    wanted = frozenset() if nothing else wanted
+    if wanted is None and data is None and owner is None:
+        raise click.UsageError("say what to change: --scope, --preset, --none, --data or --owner")
+    desk = Desk(organization)
+    item = desk.change(
+        desk.parts.services.grants.rescope,
+        key,
+        granted=wanted,
+        data=DataScope(data) if data else None,
+        owner_id=desk.person(owner),
+    )
+    may = " ".join(item.key.scopes) or "nothing"
+    tell(item, as_json, f"{item.key.name!r} may {may}, on {item.key.data_scope}.")
+
+
+@keys.command(epilog="Example: keyhook keys networks Zapier 203.0.113.0/24 2001:db8::/32")
+@key_argument
+@click.argument("allowed", nargs=-1, metavar="[CIDR]...")
+@click.option("--anywhere", is_flag=True, help="Let it be used from anywhere.")
+@common.organization_option
+@json_option
+def networks(
+    key: str, allowed: tuple[str, ...], anywhere: bool, organization: str | None, as_json: bool
+) -> None:
+    """Let a key be used from these networks only."""
+    if anywhere is bool(allowed):
+        raise click.UsageError("name networks, or say --anywhere")
+    desk = Desk(organization)
+    item = desk.change(desk.parts.services.grants.set_networks, key, allowed=allowed)
+    places = ", ".join(item.key.networks or ["anywhere"])
+    tell(item, as_json, f"{item.key.name!r} may be used from {places}.")
 
 
 @keys.command(epilog="Example: keyhook keys delete Zapier")
-@click.argument("key", metavar=KEY)
+@key_argument
 @click.option("--yes", is_flag=True, help="Do not ask for the name.")
 @common.organization_option
-def delete(key: str, yes: bool, organization: str | None) -> None:
+@json_option
+def delete(key: str, yes: bool, organization: str | None, as_json: bool) -> None:
     """Delete a key for good; whatever uses it is refused at once."""
-    parts, owner, found = _keys(organization)
-    picked = _pick(found, key)
-    typed = None if yes else str(click.prompt(f"Type the key's name ({picked.name}) to delete it"))
-    with parts.services.db.session() as session:
-        parts.services.keys.delete(
-            session,
-            picked.id,
-            organization_id=owner.id,
-            actor=common.actor(),
-            confirm_name=typed,
-        )
-    click.echo(f"{picked.name!r} is deleted.")
+    desk = Desk(organization)
+    name = desk.pick(key).key.name
+    typed: Any = None
+    if not yes:
+        typed = click.prompt(f"Type the key's name ({name}) to delete it", err=True)
+    item = desk.change(desk.parts.services.keys.delete, key, confirm_name=typed)
+    tell(item, as_json, f"{item.key.name!r} is deleted.")
 
 
-def _keys(organization: str | None) -> tuple[Parts, Organization, list[Key]]:
-    parts = common.this_installation()
-    owner = common.whose(parts, organization)
-    with parts.services.db.session() as session:
-        return parts, owner, list(parts.services.keys.list(session, owner.id, actor=common.actor()))
-
-
-def _pick(found: list[Key], wanted: str) -> Key:
-    """Return the key that somebody means by its name, Client Key or id."""
-    for key in found:
-        if wanted in {key.client_key, str(key.id)}:
-            return key
-    # Names come last: somebody may have named a key like another one's Client Key.
-    for key in found:
-        if wanted == key.name:
-            return key
-    raise click.ClickException(
-        f"there is no key {wanted!r}; `keyhook keys list` shows those there are"
-    )
-
-
-def _shape(key: Key) -> dict[str, Any]:
-    return {
-        "id": str(key.id),
-        "name": key.name,
-        "client_key": key.client_key,
-        "scopes": key.scopes,
-        "generation": key.generation,
-        "created_at": key.created_at.isoformat(),
-    }
-
-
-def _reveal(issued: Issued, as_json: bool) -> None:
-    """Print the secret; standard output is the one place that gets to see it."""
-    secret = issued.client_secret.reveal()
-    if as_json:
-        common.print_json(_shape(issued.key) | {"client_secret": secret})
-        return
-    click.echo(f"Client Key     {issued.key.client_key}")
-    click.echo(f"Client Secret  {secret}")
-    click.echo("The secret is not kept and will not be shown again.", err=True)
+for command in (*key_life.COMMANDS, *key_rates.COMMANDS):
+    keys.add_command(command)
