@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, select, update
+from sqlalchemy import Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
@@ -19,7 +19,7 @@ from keystore import credentials, rotation, scopes
 from keystore.clock import Clock, rising
 from keystore.db import Database, writing
 from keystore.models import AccessToken, Key, Organization, Role, Secret, User
-from keystore.rotation import KeyLife, KeyState, SecretState
+from keystore.rotation import KeyLife, SecretState
 from keystore.scopes import Owner, Rights
 from keystore.vault import Vault
 
@@ -160,8 +160,7 @@ class Verification:
         # Not `and`: that would work out more for a right secret than for a wrong one.
         is_right = bool(matching) & (row.client_key == client_key)
         if is_right & is_unwritten:
-            over = life.state(now) is KeyState.EXPIRED
-            self._bury(Secret.key_id == row.id if over else Secret.id == row.secret_id, now)
+            self._bury(row.id, row.secret_id, now)
         if not is_right & works:
             return None
         granted = _rights(row)
@@ -181,7 +180,9 @@ class Verification:
             return None
         life, now = _life(row), self._clock.now()
         if now >= row.token_expires_at or rotation.lapsed(row.state, row.until, life, now):
-            self._end_token(row.token_id, now)
+            # Once is enough: whoever shows it again and again is not to write each time.
+            if row.revoked_at is None and row.state is not SecretState.DEAD:
+                self._end_token(row.token_id, now)
             return None
         works = rotation.authenticates(row.state, row.until, life, now)
         granted = _rights(row)
@@ -190,15 +191,21 @@ class Verification:
         key = _verified(row, granted.only(_set(row.token_scopes)))
         return VerifiedToken(row.token_id, key, row.created_at, row.token_expires_at)
 
-    def _bury(self, which: ColumnElement[bool], now: datetime) -> None:
+    def _bury(self, key_id: UUID, secret_id: int, now: datetime) -> None:
         """Write down that a secret's time has passed, so that no clock ever says otherwise.
 
-        Whoever shows a dead one is refused in any case, so a database that cannot write is no harm.
+        Whether it has is read again with the key held, as somebody may have moved its expiry since;
+        a key that has expired takes all its secrets along. Whoever shows a dead one is refused in
+        any case, so a database that cannot write is no harm.
         """
         with suppress(DBAPIError), self._db.session() as session, writing(session):
+            key = session.get_one(Key, key_id, with_for_update={"key_share": True})
+            over = key.expires_at is not None and key.expires_at <= now
+            lapsed = (Secret.id == secret_id) & (Secret.until <= now)
             session.execute(
                 update(Secret)
-                .where(which, Secret.state != SecretState.DEAD)
+                .where(Secret.key_id == key_id if over else lapsed)
+                .where(Secret.state != SecretState.DEAD)
                 .values(state=SecretState.DEAD, died_at=now)
             )
 

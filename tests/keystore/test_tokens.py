@@ -17,6 +17,7 @@ from keystore.models import AccessToken, Key, Secret
 from keystore.tokens import IssuedToken, Tokens
 from keystore.vault import Vault
 from keystore.verification import Verification, VerifiedKey, VerifiedToken
+from tests.support.statements import statements
 
 READ = frozenset({"meetings:read"})
 ALL = frozenset({"meetings:read", "meetings:write", "webhooks:manage"})
@@ -127,6 +128,18 @@ def test_no_clock_brings_it_back_not_even_another_processs(
 
     desk.verification = Verification(desk.database, vault, clock)
     assert desk.look(shown) is None, "its end is written down"
+
+
+def test_its_end_is_written_down_once(desk: Desk, database: Database, clock: ManualClock) -> None:
+    expired, orphan = desk.get(), desk.get()
+    clock.advance(tokens.LIFETIME)
+    assert desk.look(expired) is None
+    desk.regenerate(1)
+
+    for token in (expired, orphan):
+        with statements(database) as asked:
+            assert desk.look(token) is None
+        assert [sql.split()[0] for sql in asked] == ["SELECT"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

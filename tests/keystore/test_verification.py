@@ -14,7 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import SystemRandom
 
 import pytest
@@ -211,6 +211,41 @@ def test_a_dead_secret_that_is_still_in_use_makes_nobody_write(
         assert verification.by_secret(*right([issued])) is None
 
     assert [sql.split()[0] for sql in asked] == ["SELECT"]
+
+
+class Meddler(ManualClock):
+    """A clock during a look at which somebody else does something, once."""
+
+    act: Callable[[], object] | None = None
+
+    def now(self) -> datetime:
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+        return super().now()
+
+
+def test_a_key_whose_expiry_is_moved_in_its_last_moment_lives_on(
+    database: Database, keys: Keys, vault: Vault, clock: ManualClock, issued: Issued
+) -> None:
+    def move(until: timedelta) -> None:
+        with database.session() as session:
+            keys.set_expiry(
+                session,
+                issued.key.id,
+                organization_id=issued.key.organization_id,
+                expires_at=clock.now() + until,
+                actor=SYSTEM,
+            )
+
+    move(timedelta(hours=1))
+    meddler = Meddler(clock.now() + timedelta(hours=1))
+    verification = Verification(database, vault, meddler)
+    meddler.act = lambda: move(timedelta(days=30))
+
+    verification.by_secret(*right([issued]))  # has read the row before it was changed
+
+    assert verification.by_secret(*right([issued])) is not None
 
 
 def end(database: Database, keys: Keys, clock: ManualClock, issued: Issued, how: str) -> None:
