@@ -3,6 +3,8 @@
 import base64
 import random
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,6 +15,7 @@ from werkzeug.test import TestResponse
 from connector import auth
 from keystore import credentials, scopes, trail
 from keystore.audit import SYSTEM
+from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome
@@ -60,20 +63,26 @@ def test_both_schemes_open_the_door(
     }
 
 
-def test_every_other_header_gets_one_and_the_same_401(
-    client: FlaskClient, issued: Issued, database: Database, keys: Keys
+def test_a4_a7_every_other_header_gets_one_and_the_same_401(
+    client: FlaskClient, issued: Issued, database: Database, keys: Keys, clock: ManualClock
 ) -> None:
     key, secret = issued.key.client_key, issued.client_secret.reveal()
     unknown_key = credentials.generate_client_key(random.Random(1))
     unknown_secret = credentials.generate_client_secret(unknown_key, random.Random(2)).reveal()
-    with database.session() as session:
-        deleted = keys.create(
-            session, organization_id=issued.key.organization_id, name="old", actor=SYSTEM
-        )
-    with database.session() as session:
-        keys.delete(
-            session, deleted.key.id, organization_id=issued.key.organization_id, actor=SYSTEM
-        )
+    where: dict[str, Any] = {"organization_id": issued.key.organization_id, "actor": SYSTEM}
+    dead = []
+    for name in ("deleted", "disabled", "expired"):
+        with database.session() as session:
+            dead.append(made := keys.create(session, name=name, **where))
+        with database.session() as session:
+            if name == "deleted":
+                keys.delete(session, made.key.id, **where)
+            elif name == "disabled":
+                keys.disable(session, made.key.id, **where)
+            else:
+                soon = clock.now() + timedelta(seconds=1)
+                keys.set_expiry(session, made.key.id, expires_at=soon, **where)
+    clock.advance(1)
     with database.session() as session:
         renewed = keys.regenerate(
             session,
@@ -91,7 +100,7 @@ def test_every_other_header_gets_one_and_the_same_401(
         "Bearer",
         "Bearer ",
         f"Bearer {pair(issued)}",  # retired
-        f"Bearer {pair(deleted)}",
+        *(f"Bearer {pair(one)}" for one in dead),
         f"Bearer {unknown_key}:{unknown_secret}",
         f"Bearer {key}",
         f"Bearer {key}:",
@@ -121,25 +130,31 @@ def test_every_other_header_gets_one_and_the_same_401(
         "Bearer " + "ÿ" * 40,
         "Bearer " + "a" * 100_000,
         f"Bearer {right}, Bearer {right}",
+        f"Bearer {right} {right}",
+        f"Bearer {right.replace('k', 'к')}".encode().decode("latin-1"),  # Cyrillic
+        f"Bearer {right[:-1]}\xa0",
+        f"Bearer {right}\u200b".encode().decode("latin-1"),
     ]
     answers = {
-        (answer.status_code, answer.data, answer.headers["WWW-Authenticate"], answer.content_type)
+        (answer.status_code, answer.data, str(answer.headers))
         for answer in (ask(client, header) for header in refused)
     }
 
     assert len(answers) == 1
-    [(status, _, challenge, content_type)] = answers
-    assert status == 401
-    assert content_type == "application/problem+json"
-    assert challenge == 'Bearer realm="keyhook", Basic realm="keyhook", charset="UTF-8"'
     answer = ask(client, None)
+    assert answer.status_code == 401
+    assert answer.content_type == "application/problem+json"
+    assert (
+        answer.headers["WWW-Authenticate"]
+        == 'Bearer realm="keyhook", Basic realm="keyhook", charset="UTF-8"'
+    )
     assert answer.json is not None
     assert answer.json["status"] == 401
     assert "Client Secret" in answer.json["detail"]
 
 
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1"))))
-def test_no_header_makes_the_parser_raise(text: str) -> None:
+def test_a4_no_header_makes_the_parser_raise(text: str) -> None:
     for header in (text, "Bearer " + text, "Basic " + text, basic(text.encode("utf-8", "replace"))):
         parsed = auth.parse(header)
         assert parsed is None or all(half.isascii() and half.isalnum() for half in parsed)

@@ -26,7 +26,7 @@ def a_pair(seed: int) -> tuple[str, str]:
 
 
 @given(seeds)
-def test_what_we_issue_is_well_formed_and_fits_the_contract(seed: int) -> None:
+def test_s4_what_we_issue_is_well_formed_and_fits_the_contract(seed: int) -> None:
     client_key, client_secret = a_pair(seed)
 
     assert credentials.well_formed(client_key, client_secret)
@@ -38,7 +38,7 @@ def test_what_we_issue_is_well_formed_and_fits_the_contract(seed: int) -> None:
     assert len(client_secret) >= 3 + 48
 
 
-def test_the_random_part_has_at_least_160_bits() -> None:
+def test_s3_the_random_part_has_at_least_160_bits() -> None:
     assert credentials.RANDOM_LENGTH * math.log2(len(ALPHABET)) >= 160
 
 
