@@ -6,7 +6,9 @@ from flask import Flask
 
 from connector import api, health, oauth, rate_limits
 from connector.application import Application
-from connector.meetings.events import event_types
+from connector.keys import events as key_events
+from connector.keys import publishing
+from connector.meetings import events as meeting_events
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
 from connector.proxies import TrustedProxies
@@ -86,12 +88,13 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     machine_clock = clock or SystemClock()
     clock = rising(machine_clock)
     catalog = Catalog()
-    for event_type in event_types():
+    for event_type in (*meeting_events.event_types(), *key_events.event_types()):
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
     accounts, mails = Accounts(clock), Mails(vault)
-    people = People(accounts, mails, clock, base_url=settings.base_url)
+    told = [publishing.publish]
+    people = People(accounts, mails, clock, base_url=settings.base_url, on_event=told)
     resets = Resets(accounts, people, mails, clock, base_url=settings.base_url)
     db = Database(settings.database_url)
     meetings = Meetings(clock, Links(vault, settings.base_url))
@@ -102,14 +105,15 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         vault=vault,
         accounts=accounts,
         verification=Verification(db, vault, clock),
-        # The ground floor cannot know of subscriptions; it is told whom to call when a key ends.
+        # The ground floor cannot know of subscriptions; it is told whom to call, and when.
         keys=Keys(
             vault,
             clock,
             on_delete=[subscriptions.end_for_key],
             dependents=subscriptions.of_key,
+            on_event=told,
         ),
-        expiries=Expiries(clock, mails, settings.base_url),
+        expiries=Expiries(clock, mails, settings.base_url, on_event=told),
         grants=Grants(clock),
         inventory=Inventory(clock),
         rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),
@@ -126,7 +130,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         invitations=Invitations(accounts, mails, clock, base_url=settings.base_url),
         resets=resets,
         knocks=Knocks(vault, clock, resets),
-        leaks=Leaks(vault, clock, mails, settings.base_url),
+        leaks=Leaks(vault, clock, mails, settings.base_url, on_event=told),
         leak_feed=LeakFeed(settings.leak_keys_url, clock),
         reach=meetings.reach,
     )

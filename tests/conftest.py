@@ -224,7 +224,14 @@ def parts(app_settings: Settings, services: Services, clock: ManualClock) -> Par
     """The whole installation, put together as in earnest, on this test's database and clock."""
     assembled = assemble(app_settings, clock)
     assembled.services.db.dispose()  # one pool of connections is enough
-    shared = replace(services, keys=assembled.services.keys)
+    whole = assembled.services
+    shared = replace(
+        services,
+        keys=whole.keys,
+        leaks=whole.leaks,
+        people=whole.people,
+        expiries=whole.expiries,
+    )
     return replace(assembled, services=shared)
 
 

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from connector.app import Parts
+from connector.keys import events as key_events
 from connector.meetings.events import event_types
 from keystore.clock import ManualClock
 from keystore.db import Database
@@ -19,12 +20,14 @@ from webhooks import outbox
 from webhooks.catalog import EventType
 
 NAMES = [event_type.name for event_type in event_types()]
+ALL_TYPES = (*event_types(), *key_events.event_types())
 
 
-@pytest.mark.parametrize("event_type", event_types(), ids=lambda event_type: event_type.name)
+@pytest.mark.parametrize("event_type", ALL_TYPES, ids=lambda event_type: event_type.name)
 def test_where_nothing_happened_yet_there_is_a_made_up_sample(
-    api: FlaskClient, event_type: EventType
+    add_caller: AddCaller, event_type: EventType
 ) -> None:
+    api = add_caller(*event_type.needs)
     for slash in ("", "/"):
         answer = api.get(f"/v1/events/{event_type.name}/samples{slash}")
         assert answer.status_code == 200
@@ -83,7 +86,7 @@ def test_samples_are_the_organization_s_own(
     assert b"Our secret" in add_caller("webhooks:manage", "meetings:read").get(path).data
 
 
-@pytest.mark.parametrize("event_type", event_types(), ids=lambda event_type: event_type.name)
+@pytest.mark.parametrize("event_type", ALL_TYPES, ids=lambda event_type: event_type.name)
 def test_whoever_lacks_a_scope_that_the_body_needs_is_told_which(
     add_caller: AddCaller, event_type: EventType
 ) -> None:
