@@ -110,7 +110,9 @@ def test_a_personal_key_from_a_preset_and_new_scopes_for_it(
     press(page, page.get_by_role("link", name="Mel's reports", exact=True))
     press(page, page.get_by_role("link", name="Change the scopes"))
     press(page, page.get_by_role("button", name="Try what it would see"))
-    seen = re.search(r"would see\s+([\d,]+) meeting", page.get_by_role("status").first.inner_text())
+    told = page.get_by_role("status").filter(has_text="would see")
+    expect(told).to_be_visible()
+    seen = re.search(r"would see\s+([\d,]+) meeting", told.inner_text())
     assert seen is not None
     assert int(seen[1].replace(",", "")) == count
 

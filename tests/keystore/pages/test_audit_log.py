@@ -183,7 +183,7 @@ def test_an_export_is_a_file_and_no_formula(
             session,
             organization_id=organization.id,
             name="Zapier",
-            actor=Actor("key", "=HYPERLINK(1)", agent="@SUM(1+1)"),
+            actor=Actor("cli", "=HYPERLINK(1)", agent="@SUM(1+1)"),
         )
 
     answer = ada.get(f"{LOG}export/csv/")
