@@ -49,7 +49,9 @@ def refused(error: type[Exception], act: Callable[[], object]) -> None:
         act()
 
 
-SUCCEEDED = ("keys.generation", "keys.secret_created_at", "secrets +1")
+#: It is told to whoever has subscribed to such news.
+PUBLISHED = "events +1"
+SUCCEEDED = ("keys.generation", "keys.secret_created_at", "secrets +1", PUBLISHED)
 OPERATIONS = {
     "rename": operation(
         lambda parts, session, key_id, where: parts.services.keys.rename(
@@ -90,10 +92,12 @@ OPERATIONS = {
     "disable": operation(
         lambda parts, session, key_id, where: parts.services.keys.disable(session, key_id, **where),
         "keys.disabled_at",
+        PUBLISHED,
     ),
     "delete": operation(
         lambda parts, session, key_id, where: parts.services.keys.delete(session, key_id, **where),
         "keys.deleted_at",
+        PUBLISHED,
         "secrets.state",
         "secrets.died_at",
         "subscriptions.is_active",
