@@ -80,6 +80,8 @@ def create() -> ResponseReturnValue:
         "rate_limit": _limit(fields, own.key.rate_limit),
     }
     fields.check()
+    if "rate_limit" in fields:
+        access.services().rates.check(given["rate_limit"])
     owner_id = _person(owner)
     with context.session() as session:
         issued = access.services().keys.create(session, owner_id=owner_id, **given, **where)
