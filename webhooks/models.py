@@ -28,6 +28,8 @@ from webhooks.targets import MAX_LENGTH
 
 EVENT_TYPE_LENGTH = 64
 SUBJECT_LENGTH = 64
+PARTS_LENGTH = 120
+REASON_LENGTH = 32
 ERROR_LENGTH = 200
 
 _PENDING = text("state = 'pending'")
@@ -73,11 +75,29 @@ class Subscription(Base):
     event_type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH))
     target_url: Mapped[str] = mapped_column(String(MAX_LENGTH))
     target_type: Mapped[int]
+    #: The parts of payloads that it does without, sorted, with blanks between; '': it gets all.
+    without: Mapped[str] = mapped_column(String(PARTS_LENGTH), default="")
+    #: Header lines of its own, which may hold a credential of the receiver's.
+    headers_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    #: At most so many deliveries a minute; NULL: what suits its host.
+    rate: Mapped[int | None]
     secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    #: While one secret takes another's place, both sign.
+    former_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    former_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether events are sent: not when it has ended, nor while it is switched off.
     is_active: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Since when every attempt has failed; NULL: the last one did not, or there was none.
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Per cent of the time for failing at which somebody was warned last.
+    warned_at: Mapped[int] = mapped_column(default=0)
+    #: Switched off, by its failures or by a person, until somebody switches it on again.
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disabled_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
+    #: Ended, for good.
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    ended_reason: Mapped[str | None] = mapped_column(String(32))
+    ended_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
 
 
 class Audience(Base):
@@ -119,6 +139,16 @@ class Event(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class EventVariant(Base):
+    """An event's body for subscriptions that do without some parts of it; frozen like the whole."""
+
+    __tablename__ = "event_variants"
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    without: Mapped[str] = mapped_column(String(PARTS_LENGTH), primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Delivery(Base):
     """One event on its way to one subscription."""
 
@@ -144,6 +174,8 @@ class Delivery(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"))
+    #: Which variant of the event is sent, as its subscription wanted it at publish.
+    without: Mapped[str] = mapped_column(String(PARTS_LENGTH), default="")
     state: Mapped[DeliveryState] = mapped_column(stored_as_text(DeliveryState))
     attempts: Mapped[int]  # all that were made, free ones included
     throttles: Mapped[int]  # of these, answered with 429 and free
