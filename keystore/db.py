@@ -90,6 +90,13 @@ class Database:
         """Return a statement for counting: a power cut may undo it, and it never waits for long."""
         return Prepared(self._counter, statement)
 
+    def raw_connection(self) -> Any:
+        """Return a new connection of the driver's own, which the caller closes."""
+        connection = self.engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()  # the pool counts it no longer
+        return driver
+
     def upgrade(self) -> None:
         """Bring the tables to the newest revision."""
         command.upgrade(self._alembic(), "head")

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Case,
     ColumnElement,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -28,6 +29,11 @@ from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
 from webhooks.models import Audience, AudiencePerson, DropReason, Event
+
+_MEMBERS = select(AudiencePerson.audience_id, AudiencePerson.person).where(
+    AudiencePerson.audience_id.in_(bindparam("audiences", expanding=True)),
+    AudiencePerson.person.in_(bindparam("people", expanding=True)),
+)
 
 
 def show_to(
@@ -69,6 +75,14 @@ def takes_part(
         AudiencePerson.audience_id == audience_id, AudiencePerson.person == User.email
     )
     return case((Key.owner_id.is_not(None), member))
+
+
+def members(session: Session, asked: Collection[tuple[int, str]]) -> Collection[tuple[int, str]]:
+    """Return which of these (audience, person) there are, and perhaps others."""
+    rows = session.connection().execute(
+        _MEMBERS, {"audiences": [one for one, _ in asked], "people": [one for _, one in asked]}
+    )
+    return {(audience, person) for audience, person in rows}
 
 
 @lru_cache(maxsize=1024)  # most deliveries of a batch ask the same

@@ -4,30 +4,43 @@ Everything here runs in a write transaction of the caller and none of it waits f
 statements are built once: this is the busiest part of a worker beside the sending itself.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import BindParameter, Table, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    join,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from keystore import standing
 from keystore.audit import SYSTEM
-from keystore.models import Key, User
-from keystore.standing import Standing
-from webhooks import subscriptions
-from webhooks.audiences import objection, takes_part
+from webhooks import fairness, health, lanes, subscriptions
+from webhooks.audiences import members, objection
+from webhooks.fairness import Room
+from webhooks.lanes import IS_AGAIN, IS_FIRST, Endpoint, Turn
 from webhooks.models import (
     ERROR_LENGTH,
-    IS_PENDING,
     Attempt,
     Audience,
     Delivery,
     DeliveryState,
     DropReason,
     Event,
+    EventVariant,
+    Lane,
     Subscription,
 )
 from webhooks.outcome import Outcome
@@ -40,12 +53,17 @@ class Job(NamedTuple):
     token: str  # of the lease
     delivery_id: int
     event_id: UUID
-    subscription_id: UUID
-    target_url: str
-    secret_sealed: bytes
     body: bytes
     attempts: int  # made before
     throttles: int
+    endpoint: Endpoint
+
+
+class Claim(NamedTuple):
+    """What was taken, and whether there was more to take at that moment."""
+
+    jobs: list[Job]
+    more: bool
 
 
 class Result(NamedTuple):
@@ -58,44 +76,74 @@ class Result(NamedTuple):
     decision: Decision
 
 
+class _Row(NamedTuple):
+    """A delivery that waits, with its event."""
+
+    subscription_id: UUID
+    delivery_id: int
+    event_id: UUID
+    attempts: int
+    throttles: int
+    body: bytes
+    needs: str
+    audience_id: int | None
+    private: bool | None
+
+
 _delivery = cast("Table", Delivery.__table__)
 _attempt = cast("Table", Attempt.__table__)
-_event = cast("Table", Event.__table__)
-_subscription = cast("Table", Subscription.__table__)
-_STANDING = len(standing.COLUMNS)
-_IS_DUE = (
-    IS_PENDING,
-    _delivery.c.due_at <= bindparam("now"),
-    or_(_delivery.c.lease_until.is_(None), _delivery.c.lease_until <= bindparam("now")),
+_lane = cast("Table", Lane.__table__)
+_lanes: BindParameter[Sequence[UUID]] = bindparam(
+    "lanes", expanding=True, type_=_lane.c.subscription_id.type
 )
-_ANY_DUE = select(_delivery.c.id).where(*_IS_DUE).limit(1)
-_DUE = (
-    select(
-        _subscription.c.is_active,
-        *standing.COLUMNS,
-        _event.c.needs,
-        Audience.private,
-        takes_part(Event.audience_id),
-        # From here on as in Job, without the token.
-        _delivery.c.id,
-        _delivery.c.event_id,
-        _delivery.c.subscription_id,
-        _subscription.c.target_url,
-        _subscription.c.secret_sealed,
-        _event.c.body,
-        _delivery.c.attempts,
-        _delivery.c.throttles,
+
+
+def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
+    """Return the first few of what waits in each of some lanes, by the index made for it."""
+    picked = (
+        select(_delivery if lateral else _delivery.c.id)
+        .where(
+            _delivery.c.subscription_id == _lane.c.subscription_id,
+            which,
+            _delivery.c.due_at <= bindparam("now"),
+        )
+        .correlate(_lane)
+        .order_by(_delivery.c.due_at, _delivery.c.id)
+        .limit(bindparam("each"))
     )
-    .join(_event, _event.c.id == _delivery.c.event_id)
-    .join(_subscription, _subscription.c.id == _delivery.c.subscription_id)
-    .join(Key, Key.id == _subscription.c.key_id)
-    .outerjoin(User, User.id == Key.owner_id)
-    .outerjoin(Audience, Audience.id == _event.c.audience_id)
-    .where(*_IS_DUE)
-    .order_by(_delivery.c.due_at, _delivery.c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True, of=_delivery)
-)
+    if lateral:
+        of: FromClause = picked.with_for_update(skip_locked=True, of=_delivery).lateral("waiting")
+        source = join(_lane, of, true())
+    else:  # SQLite: it has no LATERAL, and looks each of these ids up at once
+        of = _delivery
+        source = join(_lane, of, _delivery.c.id.in_(picked))
+    return (
+        select(
+            of.c.subscription_id,
+            of.c.id,
+            of.c.event_id,
+            of.c.attempts,
+            of.c.throttles,
+            func.coalesce(EventVariant.body, Event.body),
+            Event.needs,
+            Event.audience_id,
+            Audience.private,
+        )
+        .select_from(source)
+        .join(Event, Event.id == of.c.event_id)
+        .outerjoin(Audience, Audience.id == Event.audience_id)
+        .outerjoin(
+            EventVariant,
+            (EventVariant.event_id == of.c.event_id) & (EventVariant.without == of.c.without),
+        )
+        .where(_lane.c.subscription_id.in_(_lanes))
+        .order_by(of.c.due_at, of.c.id)
+    )
+
+
+#: By whether the database is SQLite.
+_FIRST_TRIES = {here: _waiting(IS_FIRST, lateral=not here) for here in (True, False)}
+_RETRIES = {here: _waiting(IS_AGAIN, lateral=not here) for here in (True, False)}
 _ids: BindParameter[Sequence[int]] = bindparam("ids", expanding=True)
 _LEASE = (
     update(_delivery)
@@ -142,46 +190,162 @@ _UNDELIVERED = (
         **_NO_LEASE,
     )
 )
-_RELEASE = (
-    update(_delivery)
-    .where(_delivery.c.id == bindparam("row"), _delivery.c.lease_token == bindparam("held"))
-    .values(**_NO_LEASE)
+_IS_OURS = (
+    _delivery.c.id == bindparam("row"),
+    _delivery.c.lease_token == bindparam("held"),
 )
+_RELEASE = update(_delivery).where(*_IS_OURS).values(**_NO_LEASE)
+_EXTEND = update(_delivery).where(*_IS_OURS).values(lease_until=bindparam("til"))
+_LOST = (
+    select(_delivery.c.id, _delivery.c.subscription_id)
+    .where(_delivery.c.lease_until <= bindparam("now"))
+    .with_for_update(skip_locked=True)
+)
+_ABANDONED = select(_delivery.c.id, _delivery.c.subscription_id).where(
+    _delivery.c.lease_until.is_not(None), _delivery.c.lease_owner != bindparam("owner")
+)
+_SET_FREE = update(_delivery).where(_delivery.c.id.in_(_ids)).values(**_NO_LEASE)
 _ATTEMPT = insert(_attempt)
+AGAIN_PAUSE = timedelta(seconds=1)  # before a lane is looked at again whose retries found no room
 
 
-def any_due(session: Session, now: datetime) -> bool:
-    """Tell, by a read, whether a claim would find anything."""
-    return session.execute(_ANY_DUE, {"now": now}).first() is not None
+def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room: Room) -> Claim:
+    """Take deliveries for the length of the lease: fairly by endpoint, first tries first.
 
-
-def claim(
-    session: Session, *, now: datetime, owner: str, lease: timedelta, limit: int
-) -> list[Job]:
-    """Take up to `limit` due deliveries, oldest first, for the length of the lease.
-
-    Rows that another worker is just taking are passed over. What its subscriber may not have any
-    more, by what the key may do at this moment, is dropped instead, with the reason.
+    What another worker is just taking is passed over. What its subscriber may not have any more, by
+    what the key may do at this moment, is dropped instead, with the reason.
     """
-    if not limit:
-        return []
-    token = uuid4().hex
-    jobs: list[Job] = []
-    dropped = defaultdict[DropReason, list[int]](list)
-    due = session.connection().execute(_DUE, {"now": now, "limit": limit}).all()
-    for is_active, *row in due:
-        needs, private, is_in, *job = row[_STANDING:]
-        why = objection(Standing._make(row[:_STANDING]), needs, private, is_in, now)
-        if is_active and why is None:
-            jobs.append(Job(token, *job))
-        else:
-            dropped[(why if is_active else None) or DropReason.ENDED].append(job[0])
-    for reason, ids in dropped.items():
-        session.execute(_DROP, {"ids": ids, "now": now, "reason": reason})
-    if jobs:
-        ids = [job.delivery_id for job in jobs]
-        session.execute(_LEASE, {"ids": ids, "owner": owner, "token": token, "til": now + lease})
-    return jobs
+    if room.total <= 0:
+        return Claim([], more=False)
+    turns = lanes.take_turns(session, now=now, limit=room.total, passed=room.full_lanes)
+    if not turns:
+        return Claim([], more=False)
+    picking = _Picking(session, turns, room, now)
+    picking.pick(_FIRST_TRIES, room.total)
+    if room.again:
+        picking.pick(_RETRIES, room.again)
+    connection = session.connection()
+    for reason, ids in picking.dropped.items():
+        connection.execute(_DROP, {"ids": ids, "now": now, "reason": reason})
+    if picking.jobs:
+        lease_row = {"owner": owner, "token": picking.token, "til": now + lease}
+        ids = [job.delivery_id for job in picking.jobs]
+        connection.execute(_LEASE, {"ids": ids, **lease_row})
+    picking.send_lanes_on()
+    return Claim(picking.jobs, more=picking.more or len(turns) == room.total)
+
+
+class _Picking:
+    """What one claim takes from the lanes whose turn it is."""
+
+    def __init__(self, session: Session, turns: Sequence[Turn], room: Room, now: datetime) -> None:
+        self._session = session
+        self._now = now
+        self._turns = {turn.endpoint.subscription_id: turn for turn in turns}
+        self._each = max(1, room.total // len(turns))
+        self._buckets = {
+            one: bucket
+            for one, turn in self._turns.items()
+            if (bucket := fairness.bucket(turn.endpoint.rate, turn.endpoint.target_url))
+        }
+        self._space = {
+            one: room.for_lane(one, is_failing=turn.endpoint.failing_since is not None)
+            for one, turn in self._turns.items()
+        }
+        self._tokens = {
+            one: bucket.tokens(self._turns[one].full_at, now)
+            for one, bucket in self._buckets.items()
+        }
+        self._taken = Counter[UUID]()
+        #: Lanes in which more is due, with the moment of their next turn.
+        self._left: dict[UUID, datetime] = {}
+        self.token = uuid4().hex
+        self.jobs: list[Job] = []
+        self.dropped = defaultdict[DropReason, list[int]](list)
+        self.more = False
+
+    def pick(self, statements: Mapping[bool, Select[Any]], budget: int) -> None:
+        """Take up to `budget` deliveries of one kind, and drop what may not be sent."""
+        rows = self._rows(statements)
+        together = self._people(rows)
+        for row in rows:
+            turn = self._turns[row.subscription_id]
+            is_in = (row.audience_id, turn.standing.email) in together
+            why = objection(turn.standing, row.needs, row.private, is_in, self._now)
+            if why is not None or not turn.is_active:
+                why = why if turn.is_active else None
+                self.dropped[why or DropReason.ENDED].append(row.delivery_id)
+            elif budget <= 0:
+                self._left.setdefault(row.subscription_id, self._now + AGAIN_PAUSE)
+            elif self._has_space(row.subscription_id):
+                budget -= 1
+                self._take(row, turn.endpoint)
+        for one, count in Counter(row.subscription_id for row in rows).items():
+            if count == self._each:  # there may be more where these came from
+                self._leave(one)
+
+    def send_lanes_on(self) -> None:
+        """Say when it is each lane's turn again."""
+        buckets = {one: self._buckets[one] for one in self._taken if one in self._buckets}
+        lanes.drain(
+            self._session,
+            {
+                one: bucket.take(self._taken[one], self._turns[one].full_at, self._now)
+                for one, bucket in buckets.items()
+            },
+        )
+        at_once = [one for one, at in self._left.items() if at == self._now]
+        later = {one: at for one, at in self._left.items() if at != self._now}
+        lanes.requeue(self._session, at_once, self._now)
+        lanes.postpone(self._session, later)
+        dry = [one for one in self._turns if one not in self._left]
+        lanes.run_dry(self._session, dry, self._now)
+
+    def _rows(self, statements: Mapping[bool, Select[Any]]) -> list[_Row]:
+        connection = self._session.connection()
+        statement = statements[connection.dialect.name == "sqlite"]
+        wanted = {"lanes": list(self._turns), "each": self._each, "now": self._now}
+        return [_Row._make(row) for row in connection.execute(statement, wanted)]
+
+    def _people(self, rows: Sequence[_Row]) -> Collection[tuple[int, str]]:
+        """Return which owners of personal keys are of which audiences."""
+        asked = {
+            (row.audience_id, email)
+            for row in rows
+            if row.audience_id is not None
+            and (email := self._turns[row.subscription_id].standing.email) is not None
+        }
+        return members(self._session, asked) if asked else set()
+
+    def _has_space(self, lane: UUID) -> bool:
+        taken = self._taken[lane]
+        if taken >= self._tokens.get(lane, taken + 1):
+            full_at = self._buckets[lane].take(taken, self._turns[lane].full_at, self._now)
+            self._left[lane] = self._buckets[lane].next_at(full_at, self._now)
+            return False
+        if taken >= min(self._each, self._space[lane]):
+            self._leave(lane)
+            return False
+        return True
+
+    def _take(self, row: _Row, endpoint: Endpoint) -> None:
+        self._taken[row.subscription_id] += 1
+        self.jobs.append(
+            Job(
+                self.token,
+                row.delivery_id,
+                row.event_id,
+                row.body,
+                row.attempts,
+                row.throttles,
+                endpoint,
+            )
+        )
+
+    def _leave(self, lane: UUID) -> None:
+        """Let a lane that holds more go to the end of the line."""
+        self._left.setdefault(lane, self._now)
+        self.more |= self._left[lane] == self._now and self._taken[lane] < self._space[lane]
 
 
 def settle(
@@ -194,11 +358,12 @@ def settle(
     """
     if not results:
         return 0
-    gone = [one.job.subscription_id for one in results if isinstance(one.decision, Gone)]
+    gone = [one.job.endpoint.subscription_id for one in results if isinstance(one.decision, Gone)]
     if gone:
-        # Before the deliveries: subscriptions are locked first everywhere.
         which = Subscription.id.in_(gone)
         subscriptions.end(session, which, subscriptions.TARGET_GONE, now=now, actor=SYSTEM)
+    health.note(session, _news(results), now)
+    _call_for_retries(session, results, now)
     rows = session.execute(_HELD, {"ids": [one.job.delivery_id for one in results]}).all()
     held = {(row.id, row.lease_token): row.state for row in rows}
     ours = [one for one in results if (one.job.delivery_id, one.job.token) in held]
@@ -218,12 +383,56 @@ def settle(
     return len(ours)
 
 
-def release(session: Session, jobs: Sequence[Job]) -> None:
+def release(session: Session, jobs: Sequence[Job], now: datetime) -> None:
     """Give jobs back that were never started; anyone may take them at once."""
     if jobs:
-        session.connection().execute(
-            _RELEASE, [{"row": job.delivery_id, "held": job.token} for job in jobs]
-        )
+        lanes.call(session, dict.fromkeys((job.endpoint.subscription_id for job in jobs), now))
+        session.connection().execute(_RELEASE, [_held(job) for job in jobs])
+
+
+def extend(session: Session, jobs: Sequence[Job], until: datetime) -> None:
+    """Keep jobs for longer; those that were lost meanwhile stay lost."""
+    if jobs:
+        session.connection().execute(_EXTEND, [_held(job) | {"til": until} for job in jobs])
+
+
+def recall(session: Session, now: datetime) -> int:
+    """Set free what workers hold whose leases have run out; return how many that were."""
+    return _set_free(session, session.connection().execute(_LOST, {"now": now}).all(), now)
+
+
+def inherit(session: Session, owner: str, now: datetime) -> int:
+    """Set free what all others held: they are gone. Return how many that were."""
+    return _set_free(session, session.connection().execute(_ABANDONED, {"owner": owner}).all(), now)
+
+
+def _set_free(session: Session, rows: Sequence[Any], now: datetime) -> int:
+    if rows:
+        session.connection().execute(_SET_FREE, {"ids": [row.id for row in rows]})
+        # Last, though lanes come first elsewhere: whoever has a lane does not wait for these rows.
+        lanes.call(session, dict.fromkeys((row.subscription_id for row in rows), now))
+    return len(rows)
+
+
+def _held(job: Job) -> dict[str, object]:
+    return {"row": job.delivery_id, "held": job.token}
+
+
+def _news(results: Sequence[Result]) -> Iterator[tuple[UUID, datetime | None, bool]]:
+    """Return what tells of an endpoint's health; who only asks for more time is well."""
+    for one in results:
+        if not one.outcome.throttled:
+            endpoint = one.job.endpoint
+            yield endpoint.subscription_id, endpoint.failing_since, one.outcome.delivered
+
+
+def _call_for_retries(session: Session, results: Sequence[Result], now: datetime) -> None:
+    turns: dict[UUID, datetime] = {}
+    for one in results:
+        if isinstance(one.decision, Retry):
+            lane, due_at = one.job.endpoint.subscription_id, now + one.decision.delay
+            turns[lane] = min(due_at, turns.get(lane, due_at))
+    lanes.call(session, turns)
 
 
 def _undelivered(result: Result, state: DeliveryState, now: datetime) -> dict[str, object]:

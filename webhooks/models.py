@@ -7,6 +7,7 @@ apart from the due moment, so that two workers can never take one for the other.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,9 +31,21 @@ EVENT_TYPE_LENGTH = 64
 SUBJECT_LENGTH = 64
 PARTS_LENGTH = 120
 REASON_LENGTH = 32
+OWNER_LENGTH = 80
 ERROR_LENGTH = 200
 
-_PENDING = text("state = 'pending'")
+#: Waiting, and in nobody's hands. Spelled out wherever it is asked for, not as parameters: only so
+#: do both databases see that the small indexes fit.
+READY = "state = 'pending' AND lease_token IS NULL"
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """Return what makes an index one of some rows only, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+def _ready(name: str, which: str) -> Index:
+    return Index(name, "subscription_id", "due_at", "id", **_only(f"{READY} AND {which}"))
 
 
 class DeliveryState(StrEnum):
@@ -100,6 +113,32 @@ class Subscription(Base):
     ended_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
 
 
+class Lane(Base):
+    """The queue before one subscription. Workers serve the lanes in turn, whoever waits longest.
+
+    A lane that has been served and holds more goes to the end of the line. So its turn is at the
+    moment at which it was served last, or at which something came to wait in it.
+    """
+
+    __tablename__ = "lanes"
+    __table_args__ = (Index("ix_lanes_turn", "turn_at", **_only("turn_at IS NOT NULL")),)
+
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"), primary_key=True)
+    turn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # NULL: nothing waits
+    #: When its bucket of tokens is full again; see `fairness.Bucket`.
+    full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Hold(Base):
+    """Who alone may deliver from this database; one row, and only with SQLite."""
+
+    __tablename__ = "worker_holds"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH))
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Audience(Base):
     """Whose data the events of a subject show, at present."""
 
@@ -154,19 +193,10 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        Index(
-            "ix_deliveries_due",
-            "due_at",
-            "id",
-            sqlite_where=_PENDING,
-            postgresql_where=_PENDING,
-        ),
-        Index(
-            "ix_deliveries_waiting",
-            "subscription_id",
-            sqlite_where=_PENDING,
-            postgresql_where=_PENDING,
-        ),
+        # What a worker may take, by the lane that it waits in: first tries, and all others.
+        _ready("ix_deliveries_first", "attempts = 0"),
+        _ready("ix_deliveries_again", "attempts > 0"),
+        Index("ix_deliveries_leased", "lease_until", **_only("lease_until IS NOT NULL")),
         Index("ix_deliveries_log", "organization_id", "id"),
     )
 
@@ -183,12 +213,11 @@ class Delivery(Base):
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dropped_because: Mapped[DropReason | None] = mapped_column(stored_as_text(DropReason))
-    lease_owner: Mapped[str | None] = mapped_column(String(80))
+    lease_owner: Mapped[str | None] = mapped_column(String(OWNER_LENGTH))
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-#: Spelled out, not as a parameter: only so do both databases see that the small indexes fit.
 IS_PENDING = Delivery.state == literal_column("'pending'")
 
 

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import BindParameter, bindparam, insert, literal_column, select
+from sqlalchemy import BindParameter, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from keystore import standing
 from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
+from webhooks import lanes
 from webhooks.audiences import in_sight, needed, objection, takes_part
 from webhooks.catalog import EventType
-from webhooks.models import Audience, Delivery, DeliveryState, Event, Subscription
+from webhooks.models import Audience, Delivery, DeliveryState, Event, Lane, Subscription
 
 
 def publish(
@@ -53,7 +54,10 @@ def publish(
         if not objection(Standing._make(columns), event.needs, private, is_in, now)
     ]
     if keys:
-        connection.execute(_DELIVER, wanted | {"keys": keys, "event": event.id, "moment": now})
+        wanted |= {"keys": keys, "moment": now}
+        connection.execute(_DELIVER, wanted | {"event": event.id})
+        if connection.execute(_CALL, wanted).rowcount and connection.dialect.name == "postgresql":
+            connection.execute(_NOTIFY)  # heard at the commit; SQLite's workers look by themselves
     return event
 
 
@@ -97,11 +101,24 @@ _KEYS = (
     .where(Key.id.in_(select(Subscription.key_id).where(*_WANTED)))
 )
 _columns = Delivery.__table__.c
+_MEANT = (*_WANTED, Subscription.key_id.in_(bindparam("keys", expanding=True)))
+#: Lanes whose turn has come are left alone: who publishes waits for no worker.
+_CALL = (
+    update(Lane)
+    .where(
+        or_(Lane.turn_at.is_(None), Lane.turn_at > bindparam("moment")),
+        Lane.subscription_id.in_(select(Subscription.id).where(*_MEANT)),
+    )
+    .values(turn_at=bindparam("moment"))
+    .execution_options(synchronize_session=False)
+)
+_NOTIFY = select(func.pg_notify(lanes.CHANNEL, ""))
 _DELIVER = insert(Delivery).from_select(
     [
         "organization_id",
         "event_id",
         "subscription_id",
+        "without",
         "state",
         "attempts",
         "throttles",
@@ -112,12 +129,13 @@ _DELIVER = insert(Delivery).from_select(
         Subscription.organization_id,
         bindparam("event", type_=_columns.event_id.type),
         Subscription.id,
+        Subscription.without,
         literal_column(f"'{DeliveryState.PENDING}'"),
         literal_column("0"),
         literal_column("0"),
         bindparam("moment", type_=_columns.created_at.type),
         bindparam("moment", type_=_columns.created_at.type),
     )
-    .where(*_WANTED, Subscription.key_id.in_(bindparam("keys", expanding=True)))
+    .where(*_MEANT)
     .order_by(Subscription.created_at, Subscription.id),
 )

@@ -8,7 +8,7 @@ from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_, select, union_all, update
 from sqlalchemy.orm import Session
 
 from keystore import audit
@@ -19,7 +19,7 @@ from keystore.db import writing
 from keystore.keys import Dependent
 from keystore.models import Key
 from keystore.vault import Vault
-from webhooks import signing
+from webhooks import lanes, signing
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog
 from webhooks.errors import (
@@ -112,6 +112,8 @@ class Subscriptions:
             if session.scalars(alive.with_for_update(read=True)).first() is None:
                 raise KeyEnded
             session.add(subscription)
+            session.flush()
+            lanes.open_lane(session, subscription_id)
             _record(session, now, actor, "subscription.created", subscription)
         return Subscribed(subscription, secret)
 
@@ -214,9 +216,12 @@ def end(
         _record(session, now, actor, "subscription.ended", subscription, reason=reason)
     session.flush()
     # Everyone locks deliveries in the order of their ids, so that nobody waits in a circle.
+    theirs = Delivery.subscription_id.in_([one.id for one in active])
+    kinds = (lanes.IS_FIRST, lanes.IS_AGAIN, and_(IS_PENDING, Delivery.lease_until.is_not(None)))
+    pending = union_all(*[select(Delivery.id).where(theirs, kind) for kind in kinds])
     waiting = (
         select(Delivery.id)
-        .where(Delivery.subscription_id.in_([one.id for one in active]), IS_PENDING)
+        .where(Delivery.id.in_(pending.scalar_subquery()))
         .order_by(Delivery.id)
         .with_for_update()
     )

@@ -84,6 +84,11 @@ class Transport(Generic[T]):
         """How many requests have not come back from `poll`."""
         return len(self._busy) + len(self._finished)
 
+    @property
+    def under_way(self) -> list[T]:
+        """The tickets of all requests that have begun and not ended."""
+        return [slot.ticket for slot in self._busy]
+
     def start(self, ticket: T, url: str, headers: Sequence[str], body: bytes) -> None:
         """Begin one POST with these header lines; its ticket comes back from `poll`."""
         slot = self._idle.pop()

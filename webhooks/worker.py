@@ -7,16 +7,14 @@ nothing else; and a worker that is killed leaves leases behind, which run out.
 """
 
 import logging
-import os
-import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from random import SystemRandom
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import Session
@@ -24,24 +22,25 @@ from sqlalchemy.orm import Session
 from keystore.clock import Clock
 from keystore.db import Database, writing
 from keystore.vault import Vault
-from webhooks import leases, retry
+from webhooks import fairness, hold, lanes, leases, retry
 from webhooks.addresses import Network
-from webhooks.leases import Job, Result
+from webhooks.envelope import Envelopes
+from webhooks.fairness import Room
+from webhooks.leases import Claim, Job, Result
 from webhooks.outcome import Ending, Outcome
 from webhooks.retry import Random
-from webhooks.signing import Signer
-from webhooks.subscriptions import seal_context
 from webhooks.transport import Transport
+from webhooks.wake import waker
 
 log = logging.getLogger(__name__)
 
-IDLE_PAUSE = 0.2  # seconds between two looks for work
-WRITE_DELAY = 0.1  # seconds for which a result may wait for company
+IDLE_PAUSE = 0.2  # seconds between two looks for work, if nothing wakes it before
+BUSY_PAUSE = 0.01  # seconds between two looks at the waker while requests are under way
+WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
-MAX_SIGNERS = 1000
+SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
-
-_COMMON_HEADERS = ("content-type: application/json", f"user-agent: Keyhook/{version('keyhook')}")
+HEARTBEATS = 6  # in the length of a lease
 
 
 class Worker:
@@ -55,8 +54,8 @@ class Worker:
         *,
         allow_networks: Sequence[Network] = (),
         timeout: float = 15.0,
-        batch: int = 100,
-        slots: int = 200,
+        batch: int = 128,
+        slots: int = 256,
         lease: float | None = None,
         grace: float = 5.0,
         random: Random | None = None,
@@ -72,24 +71,31 @@ class Worker:
         if lease <= timeout:
             raise ValueError("a lease must outlive an attempt")
         self._db = db
-        self._vault = vault
         self._clock = clock
+        self._slots = slots
         self._batch = min(batch, slots)
         self._lease = timedelta(seconds=lease)
         self._grace = grace
         self._random = random or SystemRandom()
-        self._owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._owner = hold.new_owner()
+        self._waker = waker(db)
+        self._envelopes = Envelopes(vault)
         self._transport: Transport[_Flight] = Transport(
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
         )
-        self._signers = dict[tuple[UUID, bytes], Signer]()
+        self._under_way = Counter[UUID]()  # requests, by subscription
+        self._again = 0  # of these, no first tries
         self._results: list[Result] = []  # not yet written
-        self._oldest_result = 0.0  # by the monotonic clock, like the next two
+        self._oldest_result = 0.0  # by the monotonic clock, like the next four
         self._next_look = 0.0
+        self._next_sweep = 0.0
+        self._next_beat = 0.0
+        self._hold_until = 0.0  # SQLite's; see `hold`
         self._dry = False  # whether the last look found less than there was room for
 
     def run_once(self) -> int:
         """Deliver one batch of what is due now, record it, and return how many that were."""
+        self._next_sweep = 0.0
         jobs = self._exchange(self._batch)
         self._launch(jobs)
         while self._transport.busy:
@@ -113,6 +119,7 @@ class Worker:
     def close(self) -> None:
         """Hang up every connection that was kept."""
         self._transport.close()
+        self._waker.close()
 
     def _turn(self, stop: threading.Event) -> None:
         now = time.monotonic()
@@ -123,10 +130,26 @@ class Worker:
         looking = room > 0 and (fetching or now >= self._next_look)
         if looking or writing_now:
             self._launch(self._exchange(room if looking else 0), stop)
+        self._beat(now)
         if self._transport.busy:
-            self._collect(WRITE_DELAY if self._results else IDLE_PAUSE)
-        elif not self._results:
-            stop.wait(max(0.0, self._next_look - time.monotonic()))
+            self._collect(BUSY_PAUSE)
+            woken = self._dry and self._waker.wait(0.0)
+        elif not self._results and self._dry:
+            woken = self._idle(stop)
+        else:
+            woken = False
+        if woken:
+            self._dry, self._next_look = False, 0.0
+
+    def _idle(self, stop: threading.Event) -> bool:
+        """Wait until there may be something to do; tell whether somebody said so."""
+        while not stop.is_set():
+            left = self._next_look - time.monotonic()
+            if left <= 0:
+                return False
+            if self._waker.wait(min(left, IDLE_PAUSE)):
+                return True
+        return False
 
     def _must_write(self, now: float) -> bool:
         if not self._results:
@@ -140,16 +163,16 @@ class Worker:
     def _exchange(self, room: int) -> list[Job]:
         """Write the results there are and claim up to `room` deliveries, in one transaction."""
         now = self._clock.now()
-        jobs: list[Job] = []
+        claim = Claim([], more=False)
         with self._db.session() as session:
             if self._results or (room and self._worth_claiming(session, now)):
                 try:
                     with writing(session):
                         written = leases.settle(session, self._results, now=now)
-                        jobs = leases.claim(
-                            session, now=now, owner=self._owner, lease=self._lease, limit=room
-                        )
+                        if room and self._may_claim(session, now):
+                            claim = self._claim(session, now, room)
                 except StatementError as error:
+                    self._hold_until = 0.0
                     if not self._results or not _is_about_values(error):
                         raise  # the database is away, busy or broken; the results stay with us
                     self._settle_one_by_one()
@@ -159,15 +182,52 @@ class Worker:
                 self._results = []
         if room:
             self._next_look = time.monotonic() + IDLE_PAUSE
-            self._dry = len(jobs) < room
-        return jobs
+            self._dry = not claim.more
+        return claim.jobs
 
     def _worth_claiming(self, session: Session, now: datetime) -> bool:
         """Look before writing: an idle worker is not to keep others from SQLite's one lock."""
-        if not self._dry:
+        if not self._dry or time.monotonic() >= self._next_sweep:
             return True
         with session.begin():
-            return leases.any_due(session, now)
+            return lanes.any_due(session, now)
+
+    def _may_claim(self, session: Session, now: datetime) -> bool:
+        """Tell whether the work is ours; with SQLite, that of one worker alone."""
+        if not self._db.is_sqlite or time.monotonic() < self._hold_until:
+            return True
+        taken = hold.take(session, self._owner, now)
+        if taken is None:
+            return False
+        if taken:
+            leases.inherit(session, self._owner, now)
+        self._hold_until = time.monotonic() + hold.LENGTH.total_seconds() / HEARTBEATS
+        return True
+
+    def _claim(self, session: Session, now: datetime, room: int) -> Claim:
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_PAUSE
+            leases.recall(session, now)
+            lanes.call_forgotten(session, now)
+        again = fairness.share_for_retries(self._slots) - self._again
+        return leases.claim(
+            session,
+            now=now,
+            owner=self._owner,
+            lease=self._lease,
+            room=Room(room, max(0, min(again, room)), fairness.cap(self._slots), self._under_way),
+        )
+
+    def _beat(self, now: float) -> None:
+        """Keep what is under way for longer, so that nobody takes it for abandoned."""
+        if now < self._next_beat:
+            return
+        self._next_beat = now + self._lease.total_seconds() / HEARTBEATS
+        jobs = [flight.job for flight in self._transport.under_way]
+        jobs += [result.job for result in self._results]
+        if jobs:
+            with self._db.session() as session, writing(session):
+                leases.extend(session, jobs, self._clock.now() + self._lease)
 
     def _settle_one_by_one(self) -> None:
         """Write what can be written when something in the batch cannot.
@@ -193,28 +253,19 @@ class Worker:
         for index, job in enumerate(jobs):
             if stop is not None and stop.is_set():
                 with self._db.session() as session, writing(session):
-                    leases.release(session, jobs[index:])
+                    leases.release(session, jobs[index:], now)
                 return
+            self._under_way[job.endpoint.subscription_id] += 1
+            self._again += bool(job.attempts)
             try:
-                headers = self._headers(job, int(now.timestamp()))
+                headers = self._envelopes.headers(job, int(now.timestamp()))
             except Exception as error:  # noqa: BLE001 - one row that is no good stops no other
                 log.warning("Delivery %d cannot be signed: %r", job.delivery_id, error)
                 outcome = Outcome(Ending.UNSENT, 0, error="The signing secret cannot be opened.")
                 self._judge(_Flight(job, now, ()), outcome)
             else:
                 flight = _Flight(job, now, headers)
-                self._transport.start(flight, job.target_url, headers, job.body)
-
-    def _headers(self, job: Job, timestamp: int) -> list[str]:
-        seal = (job.subscription_id, job.secret_sealed)
-        signer = self._signers.get(seal)
-        if signer is None:
-            secret = self._vault.open(job.secret_sealed, seal_context(job.subscription_id))
-            if len(self._signers) >= MAX_SIGNERS:
-                self._signers.clear()
-            signer = self._signers[seal] = Signer(secret)
-        signed = signer.headers(f"evt_{job.event_id.hex}", timestamp, job.body)
-        return [*_COMMON_HEADERS, *[f"{name}: {value}" for name, value in signed.items()]]
+                self._transport.start(flight, job.endpoint.target_url, headers, job.body)
 
     def _collect(self, wait: float) -> None:
         for flight, outcome in self._transport.poll(wait):
@@ -222,6 +273,7 @@ class Worker:
 
     def _judge(self, flight: "_Flight", outcome: Outcome) -> None:
         job = flight.job
+        self._forget(job)
         decision = retry.decide(
             outcome,
             failures=job.attempts - job.throttles,
@@ -233,6 +285,13 @@ class Worker:
             self._oldest_result = time.monotonic()
         self._results.append(Result(job, flight.started_at, flight.headers, outcome, decision))
 
+    def _forget(self, job: Job) -> None:
+        lane = job.endpoint.subscription_id
+        self._under_way[lane] -= 1
+        if not self._under_way[lane]:
+            del self._under_way[lane]
+        self._again -= bool(job.attempts)
+
     def _wind_down(self) -> None:
         """Let requests end, for a while; write what came of them and give back the rest."""
         deadline = time.monotonic() + self._grace
@@ -240,9 +299,14 @@ class Worker:
             self._collect(WRITE_DELAY)
         self._collect(0.0)
         broken_off = [flight.job for flight in self._transport.abandon()]
+        for job in broken_off:
+            self._forget(job)
         self._exchange(0)
         with self._db.session() as session, writing(session):
-            leases.release(session, broken_off)
+            leases.release(session, broken_off, self._clock.now())
+            if self._db.is_sqlite:
+                hold.give_back(session, self._owner)
+        self._hold_until = 0.0
 
 
 class _Flight(NamedTuple):

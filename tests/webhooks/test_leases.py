@@ -9,7 +9,8 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.webhooks.conftest import Publish, Subscribe
-from webhooks import leases, retry
+from webhooks import lanes, leases, retry
+from webhooks.fairness import Room
 from webhooks.leases import Job, Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending, Outcome
@@ -37,13 +38,13 @@ class Desk:
 
     def claim(self, limit: int = 10, owner: str = "one") -> list[Job]:
         with self._database.session() as session, writing(session):
-            return leases.claim(
-                session, now=self._clock.now(), owner=owner, lease=MINUTE, limit=limit
-            )
+            now, room = self._clock.now(), Room(limit, limit, limit, {})
+            leases.recall(session, now)
+            return leases.claim(session, now=now, owner=owner, lease=MINUTE, room=room).jobs
 
     def any_due(self) -> bool:
         with self._database.session() as session, session.begin():
-            return leases.any_due(session, self._clock.now())
+            return lanes.any_due(session, self._clock.now())
 
     def settle(self, jobs: Sequence[Job], outcome: Outcome) -> int:
         results = [
@@ -64,7 +65,7 @@ class Desk:
 
     def release(self, jobs: Sequence[Job]) -> None:
         with self._database.session() as session, writing(session):
-            leases.release(session, jobs)
+            leases.release(session, jobs, self._clock.now())
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -81,7 +82,7 @@ def test_a_job_brings_all_that_is_needed_to_send_it(desk: Desk, publish: Publish
     event = publish(7)
     [job] = desk.claim()
     assert (job.event_id, job.body) == (event.id, b'{"note": 7}')
-    assert job.target_url == "https://hooks.example.com/northwind"
+    assert job.endpoint.target_url == "https://hooks.example.com/northwind"
     assert (job.attempts, job.throttles) == (0, 0)
 
 
@@ -96,15 +97,17 @@ def test_what_one_has_claimed_nobody_else_gets(desk: Desk, publish: Publish) -> 
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_claim_that_is_being_made_is_passed_over(
+def test_a_lane_that_is_being_served_is_passed_over_and_has_its_turn_again(
     database: Database, desk: Desk, publish: Publish, clock: ManualClock
 ) -> None:
     """On PostgreSQL alone: SQLite lets one write at a time, so no claim meets another."""
     publish(1)
     publish(2)
     with database.session() as session, writing(session):
-        ours = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, limit=1)
-        theirs = desk.claim()
+        room = Room(1, 1, 1, {})
+        ours = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room).jobs
+        assert desk.claim() == []
+    theirs = desk.claim()
     assert [job.body for job in ours + theirs] == [b'{"note": 1}', b'{"note": 2}']
 
 
@@ -114,7 +117,6 @@ def test_a_lease_that_has_run_out_can_be_taken_over_and_the_late_one_changes_not
     publish()
     late = desk.claim(owner="late")
     clock.advance(MINUTE)
-    assert desk.any_due()
     heir = desk.claim(owner="heir")
     assert [job.delivery_id for job in heir] == [job.delivery_id for job in late]
     assert desk.settle(late, BROKEN) == 0
@@ -192,12 +194,12 @@ def test_410_ends_the_subscription_and_all_that_waits_for_it(
     publish(1)
     publish(2)
     jobs = desk.claim()
-    gone = next(job for job in jobs if job.subscription_id != other.id)
+    gone = next(job for job in jobs if job.endpoint.subscription_id != other.id)
     desk.settle([gone], GONE)
     states = {(one.subscription_id == other.id, one.state.value) for one in desk.deliveries}
     assert states == {(True, "pending"), (False, "dropped")}
     with database.session() as session, session.begin():
-        ended = session.get_one(Subscription, gone.subscription_id)
+        ended = session.get_one(Subscription, gone.endpoint.subscription_id)
         assert (ended.is_active, ended.ended_reason) == (False, "target gone")
         assert session.get_one(Subscription, other.id).is_active
     assert [attempt.status for attempt in desk.attempts] == [410]
@@ -221,7 +223,7 @@ def test_a_subscription_that_ends_while_a_request_is_under_way(
     [job] = desk.claim()
     with database.session() as session:
         subscriptions.unsubscribe(
-            session, job.subscription_id, organization_id=organization.id, actor=SYSTEM
+            session, job.endpoint.subscription_id, organization_id=organization.id, actor=SYSTEM
         )
     assert desk.settle([job], outcome) == 1  # what happened is told all the same
     [delivery] = desk.deliveries

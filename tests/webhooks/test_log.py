@@ -74,7 +74,8 @@ def test_a_story_has_every_attempt_in_order(
             if entry.event.subject == "note-3"
         ]
     clock.advance(3600)
-    worker.run_once()
+    while worker.run_once():  # two at a time, as the last attempt failed
+        pass
     with database.session() as session:
         story = log.story(session, third, organization_id=organization.id)
     assert [(one.number, one.status) for one in story.attempts] == [(1, 500), (2, 200)]

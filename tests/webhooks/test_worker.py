@@ -25,6 +25,7 @@ from tests.support.receiver import (
 )
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from webhooks import leases
+from webhooks.fairness import Room
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending
 from webhooks.signing import Signer
@@ -374,8 +375,9 @@ def test_keeps_many_requests_under_way_at_once(
     receiver: Receiver, subscribe: Subscribe, publish: Publish, make_worker: MakeWorker
 ) -> None:
     receiver.default = Together(30)
-    subscribe(receiver.url())
-    for number in range(30):
+    for _ in range(3):  # no endpoint gets all there is
+        subscribe(receiver.url())
+    for number in range(10):
         publish(number)
     with running(make_worker(slots=30, batch=10, timeout=20.0)):
         until(lambda: len(receiver.requests) == 30)
@@ -445,8 +447,12 @@ def test_stopping_before_a_request_is_started_gives_it_back_unsent(
     stop = threading.Event()
     with database.session() as session, writing(session):
         jobs = leases.claim(
-            session, now=clock.now(), owner="me", lease=timedelta(minutes=1), limit=5
-        )
+            session,
+            now=clock.now(),
+            owner="me",
+            lease=timedelta(minutes=1),
+            room=Room(5, 5, 5, {}),
+        ).jobs
     stop.set()
     worker._launch(jobs, stop)
     assert receiver.requests == []

@@ -1,0 +1,199 @@
+"""Whose turn it is: the lanes before the subscriptions, served in turn.
+
+Everything here runs in a write transaction of the caller. Locks are taken in one order everywhere:
+subscriptions, lanes, deliveries. Who claims waits for nobody: what another holds is passed over.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    BindParameter,
+    Table,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from keystore import standing
+from keystore.models import Key, User
+from keystore.standing import Standing
+from webhooks.models import Delivery, Lane, Subscription
+
+CHANNEL = "keyhook_deliveries"  # of PostgreSQL's NOTIFY
+
+
+class Endpoint(NamedTuple):
+    """Where the deliveries of a lane go, and what a request to it is made of."""
+
+    subscription_id: UUID
+    target_url: str
+    secret_sealed: bytes
+    former_secret_sealed: bytes | None
+    former_until: datetime | None
+    headers_sealed: bytes | None
+    rate: int | None  # deliveries a minute
+    failing_since: datetime | None
+
+
+class Turn(NamedTuple):
+    """A lane whose turn it is; its row is ours until the end of the transaction."""
+
+    endpoint: Endpoint
+    is_active: bool
+    standing: Standing  # of the key that subscribed
+    full_at: datetime | None
+
+
+_lane = cast("Table", Lane.__table__)
+_delivery = cast("Table", Delivery.__table__)
+_subscription = cast("Table", Subscription.__table__)
+_ids: BindParameter[Sequence[UUID]] = bindparam(
+    "ids", expanding=True, type_=_lane.c.subscription_id.type
+)
+_now = bindparam("now", type_=_lane.c.turn_at.type)
+_turn = bindparam("turn", type_=_lane.c.turn_at.type)
+#: As the partial indexes have it, word for word.
+IS_READY = and_(_delivery.c.state == literal_column("'pending'"), _delivery.c.lease_token.is_(None))
+IS_FIRST = and_(IS_READY, _delivery.c.attempts == literal_column("0"))
+IS_AGAIN = and_(IS_READY, _delivery.c.attempts > literal_column("0"))
+_ENDPOINT = tuple(
+    _lane.c.subscription_id if name == "subscription_id" else _subscription.c[name]
+    for name in Endpoint._fields
+)
+_ANY_DUE = select(_lane.c.subscription_id).where(_lane.c.turn_at <= _now).limit(1)
+_NEXT = (
+    select(_subscription.c.is_active, _lane.c.full_at, *standing.COLUMNS, *_ENDPOINT)
+    .join(_subscription, _subscription.c.id == _lane.c.subscription_id)
+    .join(Key, Key.id == _subscription.c.key_id)
+    .outerjoin(User, User.id == Key.owner_id)
+    .where(
+        _lane.c.turn_at <= _now,
+        _lane.c.subscription_id.not_in(bindparam("passed", expanding=True)),
+    )
+    .order_by(_lane.c.turn_at, _lane.c.subscription_id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True, of=_lane)
+)
+_STANDING = len(standing.COLUMNS)
+_REQUEUE = update(_lane).where(_lane.c.subscription_id.in_(_ids)).values(turn_at=_turn)
+_THIS = _lane.c.subscription_id == bindparam("lane")
+_POSTPONE = update(_lane).where(_THIS).values(turn_at=_turn)
+_DRAIN = update(_lane).where(_THIS).values(full_at=bindparam("full", type_=_lane.c.full_at.type))
+_next_retry = (
+    select(func.min(_delivery.c.due_at))
+    .where(_delivery.c.subscription_id == _lane.c.subscription_id, IS_AGAIN)
+    .scalar_subquery()
+)
+_RUN_DRY = (
+    update(_lane)
+    .where(_lane.c.subscription_id.in_(_ids))
+    .values(turn_at=case((_next_retry <= _now, _now), else_=_next_retry))
+)
+_IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
+_CALL = update(_lane).where(_lane.c.subscription_id.in_(_ids), _IS_LATER).values(turn_at=_turn)
+_CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
+_LOCK = (
+    select(_lane.c.subscription_id)
+    .where(_lane.c.subscription_id.in_(_ids))
+    .order_by(_lane.c.subscription_id)
+    .with_for_update()
+)
+_FORGOTTEN = select(_lane.c.subscription_id).where(
+    or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _now),
+    or_(
+        *[
+            exists().where(
+                _delivery.c.subscription_id == _lane.c.subscription_id,
+                which,
+                _delivery.c.due_at <= _now,
+            )
+            for which in (IS_FIRST, IS_AGAIN)
+        ]
+    ),
+)
+
+
+def open_lane(session: Session, subscription_id: UUID) -> None:
+    """Give a new subscription its lane."""
+    session.execute(insert(_lane).values(subscription_id=subscription_id))
+
+
+def any_due(session: Session, now: datetime) -> bool:
+    """Tell, by a read, whether it is any lane's turn."""
+    return session.execute(_ANY_DUE, {"now": now}).first() is not None
+
+
+def take_turns(
+    session: Session, *, now: datetime, limit: int, passed: Collection[UUID] = ()
+) -> list[Turn]:
+    """Return the lanes that wait longest, but for some, and hold their rows."""
+    rows = session.connection().execute(_NEXT, {"now": now, "limit": limit, "passed": list(passed)})
+    return [
+        Turn(
+            Endpoint._make(row[2 + _STANDING :]),
+            row[0],
+            Standing._make(row[2 : 2 + _STANDING]),
+            row[1],
+        )
+        for row in rows
+    ]
+
+
+def requeue(session: Session, subscription_ids: Sequence[UUID], at: datetime) -> None:
+    """Send lanes that hold more to the end of the line."""
+    if subscription_ids:
+        session.connection().execute(_REQUEUE, {"ids": subscription_ids, "turn": at})
+
+
+def postpone(session: Session, turns: Mapping[UUID, datetime]) -> None:
+    """Let lanes wait that hold more, but may not send it yet."""
+    if turns:
+        rows = [{"lane": one, "turn": at} for one, at in turns.items()]
+        session.connection().execute(_POSTPONE, rows)
+
+
+def drain(session: Session, full_at: Mapping[UUID, datetime]) -> None:
+    """Write down when the buckets from which something was taken are full again."""
+    if full_at:
+        rows = [{"lane": one, "full": at} for one, at in full_at.items()]
+        session.connection().execute(_DRAIN, rows)
+
+
+def run_dry(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> None:
+    """Let lanes without anything due wait for their next retry, if there is one."""
+    if subscription_ids:
+        session.connection().execute(_RUN_DRY, {"ids": subscription_ids, "now": now})
+
+
+def call(session: Session, turns: Mapping[UUID, datetime]) -> None:
+    """Say when it will be a lane's turn at the latest; for deliveries that are no first tries.
+
+    Waits for whoever serves one of these lanes at the moment, so that this is not overwritten.
+    """
+    if turns:
+        connection = session.connection()
+        connection.execute(_LOCK, {"ids": list(turns)}).all()
+        connection.execute(_CALL_ONE, [{"lane": one, "turn": at} for one, at in turns.items()])
+
+
+def call_forgotten(session: Session, now: datetime) -> int:
+    """Call the lanes that nobody calls though something is due in them; return how many.
+
+    Publishing does not wait for a worker that is just finding a lane empty, so the worker may have
+    the last word. That is rare, and mended by this.
+    """
+    forgotten = session.connection().execute(_FORGOTTEN, {"now": now}).scalars().all()
+    if forgotten:
+        session.connection().execute(_CALL, {"ids": forgotten, "turn": now})
+    return len(forgotten)
