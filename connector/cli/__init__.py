@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy.exc import DBAPIError
 
-from connector.cli import audit, demo, emit, ingest, installation, keys
+from connector.cli import audit, demo, emit, ingest, installation, keys, listen
 from keystore.errors import KeystoreError
 from webhooks.errors import WebhooksError
 
@@ -28,6 +28,7 @@ for command in (
     audit.audit,
     ingest.ingest,
     emit.emit,
+    listen.listen,
 ):
     keyhook.add_command(command)
 

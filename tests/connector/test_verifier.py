@@ -1,8 +1,9 @@
 import json
 from base64 import b64encode
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -23,11 +24,22 @@ BODY = b'{"note": 1}'
 
 #: What may be in a header, after whatever a server made of it.
 texts = st.text(st.characters(), max_size=60)
+NAMES = ["webhook-id", "webhook-timestamp", "webhook-signature", "x-avoma-signature"]
+names = st.sampled_from([*NAMES, *map(str.title, NAMES)]) | st.text(max_size=8)
 events = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda parts: st.lists(parts) | st.dictionaries(st.text(), parts),
     max_leaves=5,
 )
+
+
+class Pairs(NamedTuple):
+    """Headers with doubled ones, as some servers have them."""
+
+    pairs: list[tuple[str, Any]]
+
+    def items(self) -> list[tuple[str, Any]]:
+        return self.pairs
 
 
 def verify(headers: Any, body: bytes = BODY, *secrets: str | SecretValue, **options: Any) -> object:
@@ -157,6 +169,27 @@ def test_a_signature_of_one_scheme_is_none_of_the_other() -> None:
     public_as_shared = SecretValue(PUBLIC_KEY.replace("whpk_", "whsec_"))
     with pytest.raises(InvalidSignature):
         verify(signed(public_as_shared), BODY, PUBLIC_KEY)
+
+
+@given(body=st.binary(), headers=st.lists(st.tuples(names, texts | st.binary() | st.none())))
+@example(b"", [(name, "x") for name in NAMES])
+@example(BODY, [*signed().items(), ("x", b"\xff")])
+@example(BODY, list((signed() | {"webhook-signature": "v1,x " * 5_000}).items()))
+def test_whatever_comes_is_the_event_or_the_one_error(
+    body: bytes, headers: list[tuple[str, Any]]
+) -> None:
+    for secrets, contract in (((SECRET,), False), ((PUBLIC_KEY,), False), ((SECRET,), True)):
+        with suppress(InvalidSignature):
+            assert verify(Pairs(headers), body, *secrets, contract=contract) == {"note": 1}
+            assert body == BODY
+
+
+def test_no_request_costs_more_work_than_a_hundred_signatures() -> None:
+    genuine = signed()["webhook-signature"]
+    for before, accepted in ((99, True), (100, False)):
+        headers = signed() | {"webhook-signature": "v1,x " * before + genuine}
+        with nullcontext() if accepted else pytest.raises(InvalidSignature):
+            verify(headers)
 
 
 def test_a_body_that_was_read_already_is_a_mistake_of_the_program() -> None:
