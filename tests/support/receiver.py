@@ -79,7 +79,14 @@ class Flood:
     status: int = 200
 
 
-Behaviour = Answer | Together | Hang | Drip | CloseEarly | Raw | Flood
+@dataclass(frozen=True)
+class OnceEach:
+    """Treat the first request of each message so; when it comes again, answer with 200."""
+
+    first: "Behaviour"
+
+
+Behaviour = Answer | OnceEach | Together | Hang | Drip | CloseEarly | Raw | Flood
 
 
 class Receiver:
@@ -94,6 +101,7 @@ class Receiver:
         self._tls = tls
         self._script: deque[Behaviour] = deque()
         self._by_path: dict[str, Behaviour] = {}
+        self._known: set[tuple[str, str]] = set()
         self._requests: list[Received] = []
         self._arrived = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -200,8 +208,15 @@ class Receiver:
             self._requests.append(request)
             self._arrived.notify_all()
         if request.path in self._by_path:
-            return self._by_path[request.path]
-        return self._script.popleft() if self._script else self.default
+            behaviour = self._by_path[request.path]
+        else:
+            behaviour = self._script.popleft() if self._script else self.default
+        if not isinstance(behaviour, OnceEach):
+            return behaviour
+        message = (request.path, request.headers["webhook-id"])
+        is_new = message not in self._known
+        self._known.add(message)
+        return behaviour.first if is_new else Answer()
 
     async def _behave(self, behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
         """Do as ordered; return whether the connection may be used again."""
