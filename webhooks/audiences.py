@@ -37,12 +37,19 @@ _MEMBERS = select(AudiencePerson.audience_id, AudiencePerson.person).where(
 
 
 def show_to(
-    session: Session, *, organization_id: UUID, subject: str, people: Collection[str], private: bool
+    session: Session,
+    *,
+    organization_id: UUID,
+    subject: str,
+    people: Collection[str],
+    private: bool,
+    attributed: str | None = None,
 ) -> int:
     """Say whose data events of a subject show, earlier ones too; in the caller's transaction.
 
-    people: e-mail addresses as `keystore.models.User` has them. Returns the audience's id, for
-    `outbox.publish`. The caller sees to it that no two do this for one subject at once.
+    people: e-mail addresses as `keystore.models.User` has them. attributed: the one of them to
+    whom it is put down, whose teams then decide for subscriptions of teams. Returns the audience's
+    id, for `outbox.publish`. The caller sees to it that no two do this for one subject at once.
     """
     audience = session.scalars(
         select(Audience).where(
@@ -52,7 +59,7 @@ def show_to(
     if audience is None:
         audience = Audience(organization_id=organization_id, subject=subject)
         session.add(audience)
-    audience.private = private
+    audience.private, audience.attributed = private, attributed
     session.flush()
     mine = AudiencePerson.audience_id == audience.id
     before = set(session.scalars(select(AudiencePerson.person).where(mine)))

@@ -20,6 +20,7 @@ class EventType:
     schema: dict[str, Any]  # JSON Schema (2020-12) of the body
     sample: dict[str, Any]  # a made-up body that satisfies the schema
     scopes: frozenset[str]  # operation scopes for what is in the body
+    parts: frozenset[str] = frozenset()  # of the body, that a subscription may do without
 
     @property
     def needs(self) -> frozenset[str]:

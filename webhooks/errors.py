@@ -23,6 +23,14 @@ class BadTarget(WebhooksError):
     """A target URL that we would never send to."""
 
 
+class BadChoice(WebhooksError):
+    """Something that a subscriber cannot choose; `field`: what it is about."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        self.field = field
+        super().__init__(detail)
+
+
 class BadTargetType(WebhooksError):
     """A target type that does not exist."""
 
@@ -41,6 +49,18 @@ class ScopeLacking(WebhooksError):
     def __init__(self, event_type: str, lacking: frozenset[str]) -> None:
         self.scope = " ".join(sorted(lacking))
         super().__init__(f"Events of type {event_type} need a key with the scope {self.scope}.")
+
+
+class RightsLacking(WebhooksError):
+    """Somebody would turn what another key may see to where that key did not send it."""
+
+    detail = "The key that subscribed may see more than yours; use that one, or one like it."
+
+
+class SubscriptionEnded(WebhooksError):
+    """It has ended, which is final."""
+
+    detail = "The subscription has ended; subscribe again."
 
 
 class SubscriptionNotFound(WebhooksError):

@@ -32,6 +32,8 @@ SUBJECT_LENGTH = 64
 PARTS_LENGTH = 120
 REASON_LENGTH = 32
 OWNER_LENGTH = 80
+VERIFY_LENGTH = 16
+PUBLIC_KEY_LENGTH = 64
 ERROR_LENGTH = 200
 
 #: Waiting, and in nobody's hands. Spelled out wherever it is asked for, not as parameters: only so
@@ -69,14 +71,13 @@ class DropReason(StrEnum):
 
 
 class Subscription(Base):
-    """Somebody who wants one type of event at one URL. An ended one stays, for the log."""
+    """Somebody who wants some types of event at one URL. An ended one stays, for the log."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (
         Index(
             "ix_subscriptions_active",
             "organization_id",
-            "event_type",
             sqlite_where=text("is_active = 1"),
             postgresql_where=text("is_active"),
         ),
@@ -85,15 +86,24 @@ class Subscription(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), index=True)
     key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"), index=True)
-    event_type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH))
+    #: In the order in which they were asked for, with blanks between.
+    event_types: Mapped[str] = mapped_column(Text)
     target_url: Mapped[str] = mapped_column(String(MAX_LENGTH))
     target_type: Mapped[int]
     #: The parts of payloads that it does without, sorted, with blanks between; '': it gets all.
     without: Mapped[str] = mapped_column(String(PARTS_LENGTH), default="")
-    #: Header lines of its own, which may hold a credential of the receiver's.
+    #: Header lines of its own, which may hold a credential of the receiver's; see `own_headers`.
     headers_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    #: Their names, sorted, with blanks between.
+    header_names: Mapped[str] = mapped_column(Text, default="")
     #: At most so many deliveries a minute; NULL: what suits its host.
     rate: Mapped[int | None]
+    #: Whether it gets only what is attributed to somebody in its teams; see SubscriptionTeam.
+    by_team: Mapped[bool] = mapped_column(default=False)
+    #: How whoever is at the URL was asked whether they want this; NULL: they were not.
+    verify: Mapped[str | None] = mapped_column(String(VERIFY_LENGTH))
+    #: What its signatures are checked with in scheme v1a; NULL: it is signed by scheme v1.
+    public_key: Mapped[str | None] = mapped_column(String(PUBLIC_KEY_LENGTH))
     secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
     #: While one secret takes another's place, both sign.
     former_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -111,6 +121,47 @@ class Subscription(Base):
     #: Ended, for good.
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The event types that it wants."""
+        return tuple(self.event_types.split())
+
+    @property
+    def event_type(self) -> str:
+        """The first of its event types, for whoever knows of one only."""
+        return self.types[0]
+
+
+class SubscriptionType(Base):
+    """One event type that a subscription wants; while it has not ended, so that publish is fast."""
+
+    __tablename__ = "subscription_types"
+
+    organization_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    event_type: Mapped[str] = mapped_column(String(EVENT_TYPE_LENGTH), primary_key=True)
+    subscription_id: Mapped[UUID] = mapped_column(
+        ForeignKey("subscriptions.id"), primary_key=True, index=True
+    )
+
+
+class SubscriptionTeam(Base):
+    """One team whose meetings a subscription wants. One that was deleted since matches nothing."""
+
+    __tablename__ = "subscription_teams"
+
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"), primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class SigningSecret(Base):
+    """What an organization signs `X-Avoma-Signature` with, for all its subscriptions."""
+
+    __tablename__ = "signing_secrets"
+
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Lane(Base):
@@ -149,6 +200,8 @@ class Audience(Base):
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
     subject: Mapped[str] = mapped_column(String(SUBJECT_LENGTH))
     private: Mapped[bool]
+    #: The e-mail address of the one to whom it is put down, in lower case; NULL: to nobody.
+    attributed: Mapped[str | None] = mapped_column(Text)
 
 
 class AudiencePerson(Base):

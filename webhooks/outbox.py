@@ -4,17 +4,37 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import BindParameter, bindparam, func, insert, literal_column, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    BindParameter,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
 
 from keystore import standing
 from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
+from keystore.team_models import TeamMember
 from webhooks import lanes
 from webhooks.audiences import in_sight, needed, objection, takes_part
 from webhooks.catalog import EventType
-from webhooks.models import Audience, Delivery, DeliveryState, Event, Lane, Subscription
+from webhooks.models import (
+    Audience,
+    Delivery,
+    DeliveryState,
+    Event,
+    Lane,
+    Subscription,
+    SubscriptionTeam,
+    SubscriptionType,
+)
 
 
 def publish(
@@ -84,10 +104,26 @@ def recent(
 
 
 _audience: BindParameter[int | None] = bindparam("audience", type_=Event.audience_id.type)
+#: Somebody in a team that the subscription wants has it put down to them. What shows nobody's data
+#: is no meeting, and in no team.
+_attributed = aliased(User)
+_in_team = (
+    exists()
+    .where(
+        Audience.id == _audience,
+        _attributed.email == Audience.attributed,
+        TeamMember.user_id == _attributed.id,
+        SubscriptionTeam.team_id == TeamMember.team_id,
+        SubscriptionTeam.subscription_id == Subscription.id,
+    )
+    .correlate(Subscription)
+)
 _WANTED = (
-    Subscription.organization_id == bindparam("organization"),
-    Subscription.event_type == bindparam("event_type"),
+    SubscriptionType.organization_id == bindparam("organization"),
+    SubscriptionType.event_type == bindparam("event_type"),
+    Subscription.id == SubscriptionType.subscription_id,
     Subscription.is_active,
+    or_(Subscription.by_team.is_(False), _in_team),
 )
 #: The keys behind the subscriptions: few, however many subscriptions there are.
 _KEYS = (

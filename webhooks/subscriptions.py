@@ -1,40 +1,51 @@
-"""Who wants which events where: subscribe, unsubscribe, end."""
+"""Who wants which events where: subscribe, change, unsubscribe, end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, union_all, update
 from sqlalchemy.orm import Session
 
-from keystore import audit
+from keystore import audit, standing
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
 from keystore.keys import Dependent
-from keystore.models import Key
+from keystore.models import Key, User
+from keystore.scopes import Rights
+from keystore.standing import Standing
+from keystore.team_models import Team
 from keystore.vault import Vault
-from webhooks import lanes, signing
+from webhooks import choices, lanes, signing
 from webhooks.addresses import Network
-from webhooks.catalog import Catalog
+from webhooks.catalog import Catalog, EventType
+from webhooks.choices import Choices
 from webhooks.errors import (
-    BadTargetType,
+    BadChoice,
     KeyEnded,
-    ScopeLacking,
+    RightsLacking,
+    SubscriptionEnded,
     SubscriptionNotFound,
     WebhooksError,
 )
-from webhooks.models import IS_PENDING, Delivery, DeliveryState, DropReason, Subscription
-from webhooks.signing import Random
+from webhooks.models import (
+    IS_PENDING,
+    Delivery,
+    DeliveryState,
+    DropReason,
+    Subscription,
+    SubscriptionTeam,
+    SubscriptionType,
+)
+from webhooks.signing import Random, Scheme
 from webhooks.targets import check_target
-
-ZAPIER = 1
-ORGANIZATION = 2
 
 # Why a subscription ended.
 UNSUBSCRIBED = "unsubscribed"
@@ -44,7 +55,10 @@ TARGET_GONE = "target gone"  # it answered 410
 
 @dataclass(frozen=True)
 class Subscribed:
-    """A new subscription with its signing secret: the only moment at which it can be read."""
+    """A new subscription with its signing secret: the only moment at which it can be read.
+
+    In scheme v1a it is the public key, which can be read at any other moment, too.
+    """
 
     subscription: Subscription
     signing_secret: SecretValue
@@ -74,38 +88,44 @@ class Subscriptions:
         *,
         organization_id: UUID,
         key_id: UUID,
-        event_type: str,
+        event_type: str | Sequence[str],
         target_url: str,
         operations: frozenset[str],
         actor: Actor,
-        target_type: int = ORGANIZATION,
+        target_type: int | None = None,
+        chosen: Choices = Choices(),  # noqa: B008 - a value
+        scheme: Scheme = Scheme.V1,
     ) -> Subscribed:
-        """Send events of one type to a URL from now on, as long as the key may see them.
+        """Send events of one or several types to a URL from now on, as far as the key may see them.
 
-        operations: the scopes of whoever asks, perhaps less than the key's. The same URL may
-        subscribe twice, as platforms make a subscription per automation. Raises UnknownEventType,
-        ScopeLacking, BadTarget, BadTargetType, KeyEnded.
+        operations: the scopes of whoever asks, perhaps less than the key's. target_type: as in
+        `choices.target_type`. The same URL may subscribe twice, as platforms make a subscription
+        per automation. Raises UnknownEventType, ScopeLacking, BadTarget, BadTargetType, BadChoice,
+        KeyEnded.
         """
-        wanted = self._catalog.get(event_type)
-        if lacking := wanted.needs - operations:
-            raise ScopeLacking(wanted.name, lacking)
-        if target_type not in {ZAPIER, ORGANIZATION}:
-            raise BadTargetType
+        types = choices.wanted(self._catalog, event_type, operations)
+        names = [one.name for one in types]
+        target_type = choices.target_type(target_type, names, by_team=bool(chosen.teams))
         check_target(target_url, self._allowed)
         now = self._clock.now()
-        subscription_id = uuid4()
-        secret = signing.new_secret(self._random)
+        secret = signing.new_private_key if scheme is Scheme.V1A else signing.new_secret
+        made = secret(self._random)
         subscription = Subscription(
-            id=subscription_id,
+            id=uuid4(),
             organization_id=organization_id,
             key_id=key_id,
-            event_type=wanted.name,
+            event_types=" ".join(names),
             target_url=target_url,
             target_type=target_type,
-            secret_sealed=self._vault.seal(secret, seal_context(subscription_id)),
+            without="",
+            header_names="",
+            by_team=False,
+            public_key=signing.public_key(made) if scheme is Scheme.V1A else None,
             is_active=True,
             created_at=now,
         )
+        subscription.secret_sealed = self._vault.seal(made, seal_context(subscription.id))
+        self._choose(subscription, chosen, types)
         with writing(session):
             # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
             alive = select(Key.id).where(Key.id == key_id, Key.deleted_at.is_(None))
@@ -113,9 +133,91 @@ class Subscriptions:
                 raise KeyEnded
             session.add(subscription)
             session.flush()
-            lanes.open_lane(session, subscription_id)
-            _record(session, now, actor, "subscription.created", subscription)
-        return Subscribed(subscription, secret)
+            lanes.open_lane(session, subscription.id)
+            _index(session, subscription)
+            _set_teams(session, subscription, chosen.teams or ())
+            _record(
+                session,
+                now,
+                actor,
+                "subscription.created",
+                subscription,
+                **({"event_types": names} if len(names) > 1 else {}),
+            )
+        public_key = subscription.public_key
+        return Subscribed(subscription, SecretValue(public_key) if public_key else made)
+
+    @audit.refusals("subscription.changed", of="subscription", errors=WebhooksError)
+    def change(
+        self,
+        session: Session,
+        subscription_id: UUID,
+        *,
+        organization_id: UUID,
+        caller: Rights,
+        actor: Actor,
+        only_of: UUID | None = None,
+        event_types: Sequence[str] | None = None,
+        target_url: str | None = None,
+        chosen: Choices = Choices(),  # noqa: B008 - a value
+    ) -> Subscription:
+        """Change what was chosen; what is None stays. Counts for what is published from now on.
+
+        A new target, new headers and a new rate count for what waits, too. caller: the rights of
+        whoever asks. They must be those of the key that subscribed, or more: what that key sees is
+        not to be turned to where it did not send it. `only_of` as in `list`. Raises as `subscribe`,
+        SubscriptionNotFound, SubscriptionEnded, RightsLacking.
+        """
+        if target_url is not None:
+            check_target(target_url, self._allowed)
+        with writing(session):
+            subscription = held(session, subscription_id, organization_id, only_of)
+            before = _told(subscription, _teams(session, subscription))
+            types = choices.wanted(
+                self._catalog, event_types or subscription.types, caller.operations
+            )
+            cover(session, subscription, caller)
+            teams = chosen.teams if chosen.teams is not None else ()
+            choices.target_type(subscription.target_type, subscription.types, by_team=bool(teams))
+            if event_types is not None:
+                subscription.event_types = " ".join(one.name for one in types)
+                _index(session, subscription)
+            if target_url is not None:
+                subscription.target_url = target_url
+            self._choose(subscription, chosen, types)
+            if chosen.teams is not None:
+                _set_teams(session, subscription, chosen.teams)
+            after = _told(subscription, _teams(session, subscription))
+            changed = [name for name in after if after[name] != before[name]]
+            _record(
+                session,
+                self._clock.now(),
+                actor,
+                "subscription.changed",
+                subscription,
+                before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
+            )
+        return subscription
+
+    def _choose(
+        self, subscription: Subscription, chosen: Choices, types: Iterable[EventType]
+    ) -> None:
+        """Put what was chosen into a subscription; of what was not, check that it still fits."""
+        if chosen.without is not None:
+            subscription.without = choices.parts_left_out(chosen.without, types)
+        elif subscription.without:
+            known = {part for one in types for part in one.parts}
+            kept = [part for part in subscription.without.split() if part in known]
+            subscription.without = " ".join(kept)
+        if chosen.rate is not None:
+            subscription.rate = choices.check_rate(chosen.rate)
+        if chosen.headers is not None:
+            lines = choices.header_lines(chosen.headers)
+            text = SecretValue(choices.written(lines))
+            context = headers_context(subscription.id)
+            subscription.headers_sealed = self._vault.seal(text, context) if lines else None
+            subscription.header_names = " ".join(lines)
 
     @audit.refusals("subscription.ended", of="subscription", errors=WebhooksError)
     def unsubscribe(
@@ -170,18 +272,32 @@ class Subscriptions:
             return _found(session, subscription_id, organization_id, only_of)
 
     def of_key(self, session: Session, key: Key) -> Sequence[Dependent]:
-        """Return what would end with a key: its active subscriptions by event type and host."""
+        """Return what would end with a key: its subscriptions by event types and host."""
         with session.begin():
             rows = session.execute(
-                select(Subscription.event_type, Subscription.target_url).where(
-                    Subscription.key_id == key.id, Subscription.is_active
+                select(Subscription.event_types, Subscription.target_url).where(
+                    Subscription.key_id == key.id, Subscription.ended_at.is_(None)
                 )
             ).all()
-        counted = Counter((row.event_type, urlsplit(row.target_url).hostname) for row in rows)
+        counted = Counter((row.event_types, urlsplit(row.target_url).hostname) for row in rows)
         return [
-            Dependent(f"{event_type} to {host}", count)
-            for (event_type, host), count in sorted(counted.items())
+            Dependent(f"{', '.join(event_types.split())} to {host}", count)
+            for (event_types, host), count in sorted(counted.items())
         ]
+
+    def teams(
+        self, session: Session, subscriptions: Sequence[Subscription]
+    ) -> dict[UUID, tuple[UUID, ...]]:
+        """Return whose meetings subscriptions want: ids of teams, by the subscription's id."""
+        chosen = [one.id for one in subscriptions if one.by_team]
+        if not chosen:
+            return {}
+        found: dict[UUID, tuple[UUID, ...]] = dict.fromkeys(chosen, ())
+        query = select(SubscriptionTeam).where(SubscriptionTeam.subscription_id.in_(chosen))
+        with session.begin():
+            for row in session.scalars(query.order_by(SubscriptionTeam.team_id)):
+                found[row.subscription_id] += (row.team_id,)
+        return found
 
     def end_for_key(self, session: Session, key: Key, actor: Actor) -> None:
         """End what was subscribed with a key that is being deleted; in the caller's transaction."""
@@ -194,17 +310,59 @@ def seal_context(subscription_id: UUID) -> str:
     return f"subscription:{subscription_id}"
 
 
+def headers_context(subscription_id: UUID) -> str:
+    """Return what a subscription's own headers are sealed for."""
+    return f"subscription headers:{subscription_id}"
+
+
+def held(
+    session: Session, subscription_id: UUID, organization_id: UUID, only_of: UUID | None = None
+) -> Subscription:
+    """Return a subscription that has not ended, locked; in the caller's transaction.
+
+    `only_of` as in `Subscriptions.list`. Raises SubscriptionNotFound, SubscriptionEnded.
+    """
+    subscription = session.get(
+        Subscription,
+        subscription_id,
+        populate_existing=True,
+        with_for_update={"key_share": True},
+    )
+    if subscription is None or subscription.organization_id != organization_id:
+        raise SubscriptionNotFound
+    if only_of is not None and subscription.key_id != only_of:
+        raise SubscriptionNotFound
+    if subscription.ended_at is not None:
+        raise SubscriptionEnded
+    return subscription
+
+
+def cover(session: Session, subscription: Subscription, caller: Rights) -> None:
+    """Raise RightsLacking unless somebody may all that the subscription's key may.
+
+    Not only what its event types need: something of an earlier type may still be waiting.
+    """
+    row = session.execute(
+        select(*standing.COLUMNS)
+        .outerjoin(User, User.id == Key.owner_id)
+        .where(Key.id == subscription.key_id)
+    ).one()
+    theirs = Standing._make(row).rights()
+    if theirs is not None and not caller.cover(theirs):
+        raise RightsLacking
+
+
 def end(
     session: Session, which: ColumnElement[bool], reason: str, *, now: datetime, actor: Actor
 ) -> None:
-    """End the active ones among some subscriptions and drop what waits for them.
+    """End those among some subscriptions that have not ended, and drop what waits for them.
 
     Runs in the caller's transaction. A request that is under way cannot be called back: its worker
     keeps the lease, so that it can record what came of it, and sends nothing more.
     """
     active = session.scalars(
         select(Subscription)
-        .where(which, Subscription.is_active)
+        .where(which, Subscription.ended_at.is_(None))
         .order_by(Subscription.id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
@@ -215,6 +373,12 @@ def end(
         subscription.ended_reason = reason
         _record(session, now, actor, "subscription.ended", subscription, reason=reason)
     session.flush()
+    session.execute(
+        delete(SubscriptionType).where(
+            SubscriptionType.subscription_id.in_([one.id for one in active])
+        ),
+        execution_options={"synchronize_session": False},
+    )
     # Everyone locks deliveries in the order of their ids, so that nobody waits in a circle.
     theirs = Delivery.subscription_id.in_([one.id for one in active])
     kinds = (lanes.IS_FIRST, lanes.IS_AGAIN, and_(IS_PENDING, Delivery.lease_until.is_not(None)))
@@ -242,6 +406,61 @@ def _found(
     if only_of is not None and subscription.key_id != only_of:
         raise SubscriptionNotFound
     return subscription
+
+
+def _index(session: Session, subscription: Subscription) -> None:
+    """Let publish find a subscription under its event types."""
+    mine = SubscriptionType.subscription_id == subscription.id
+    session.execute(delete(SubscriptionType).where(mine))
+    rows = [
+        {
+            "organization_id": subscription.organization_id,
+            "event_type": name,
+            "subscription_id": subscription.id,
+        }
+        for name in subscription.types
+    ]
+    session.execute(insert(SubscriptionType), rows)
+
+
+def _set_teams(session: Session, subscription: Subscription, teams: Collection[UUID]) -> None:
+    """Let a subscription have only what is attributed to these teams; all when there are none."""
+    teams = set(teams)
+    if len(teams) > choices.MAX_TEAMS:
+        raise BadChoice("teams", f"Choose at most {choices.MAX_TEAMS} teams.")
+    of_ours = (Team.organization_id == subscription.organization_id, Team.id.in_(teams))
+    if teams and teams.difference(session.scalars(select(Team.id).where(*of_ours))):
+        raise BadChoice("teams", "There is no such team; GET /v1/teams/ lists those there are.")
+    mine = SubscriptionTeam.subscription_id == subscription.id
+    session.execute(delete(SubscriptionTeam).where(mine))
+    subscription.by_team = bool(teams)
+    if teams:
+        rows = [{"subscription_id": subscription.id, "team_id": one} for one in sorted(teams)]
+        session.execute(insert(SubscriptionTeam), rows)
+    session.flush()
+
+
+def _teams(session: Session, subscription: Subscription) -> list[str]:
+    mine = SubscriptionTeam.subscription_id == subscription.id
+    return [
+        str(one) for one in sorted(session.scalars(select(SubscriptionTeam.team_id).where(mine)))
+    ]
+
+
+def _told(subscription: Subscription, teams: Sequence[str]) -> dict[str, object]:
+    """Return what a log may know of what was chosen: of a URL the host, of headers the names.
+
+    A URL of a platform's is a secret of its own; by its digest one is told from another.
+    """
+    url = subscription.target_url
+    return {
+        "event_types": list(subscription.types),
+        "target": f"{urlsplit(url).hostname} {sha256(url.encode()).hexdigest()[:8]}",
+        "teams": list(teams),
+        "without": subscription.without.split(),
+        "headers": subscription.header_names.split(),
+        "rate": subscription.rate,
+    }
 
 
 def _record(

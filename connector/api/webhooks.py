@@ -1,71 +1,73 @@
 """Subscriptions: who wants which event where. Platforms call this when a flow goes on or off."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, jsonify, url_for
+from flask import Blueprint, Response, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from connector import auth
-from connector.api.body import decoded
+from connector.api import webhook_fields
 from connector.meetings.fields import as_uuid
-from connector.problems import BadRequest, NotFound
+from connector.problems import BadRequest, Conflict, Forbidden, NotFound
 from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import services
-from webhooks.errors import KeyEnded, ScopeLacking, SubscriptionNotFound, WebhooksError
+from webhooks.errors import (
+    BadChoice,
+    KeyEnded,
+    RightsLacking,
+    ScopeLacking,
+    SubscriptionEnded,
+    SubscriptionNotFound,
+    WebhooksError,
+)
 from webhooks.models import Subscription
 
 bp = Blueprint("webhooks", __name__)
-
-TARGET_TYPES = {1: "Zapier", 2: "organization"}
-FIELDS = ("event_type", "target_url", "target_type")
 
 
 @bp.get("/webhooks/", strict_slashes=False)
 @auth.scoped("webhooks:manage")
 def index() -> ResponseReturnValue:
     """List active subscriptions, newest first: the organization's, or a personal key's own."""
+    service = services.hooks().subscriptions
     with access.services().db.session() as session:
-        found = services.hooks().subscriptions.list(
-            session, auth.principal().organization_id, only_of=_only_of()
-        )
-    return jsonify({"count": len(found), "results": [shape(one) for one in found]})
+        found = service.list(session, auth.principal().organization_id, only_of=only_of())
+        teams = service.teams(session, found)
+    results = [webhook_fields.shape(one, teams.get(one.id, ())) for one in found]
+    return jsonify({"count": len(found), "results": results})
 
 
 @bp.post("/webhooks/", strict_slashes=False)
 @auth.scoped("webhooks:manage")
 def subscribe() -> ResponseReturnValue:
-    """Subscribe one URL to one event type.
+    """Subscribe one URL to one event type or several.
 
     201 with `Location` (Power Automate unsubscribes there) and `id` (Zapier keeps it). The signing
-    secret is in this answer and in no other.
+    secret is in this answer and in no other. Where the contract is silent we are lenient: any
+    event type goes with either target type.
     """
-    body = _body()
-    try:
-        with access.services().db.session() as session:
-            made = services.hooks().subscriptions.subscribe(
-                session,
-                organization_id=auth.principal().organization_id,
-                key_id=auth.principal().key_id,
-                event_type=body["event_type"],
-                target_url=body["target_url"],
-                target_type=body["target_type"],
-                operations=auth.principal().scopes,
-                actor=auth.actor(),
-            )
-    except KeyEnded as error:
-        raise auth.refusal() from error
-    except ScopeLacking as error:
-        raise auth.insufficient(error.scope, error.detail) from error
-    except WebhooksError as error:
-        raise BadRequest(error.detail) from error
-    answer = jsonify(shape(made.subscription, made.signing_secret))
+    wish = webhook_fields.new()
+    with refusing(), access.services().db.session() as session:
+        made = services.hooks().subscriptions.subscribe(
+            session,
+            organization_id=auth.principal().organization_id,
+            key_id=auth.principal().key_id,
+            event_type=wish.event_types,
+            target_url=wish.target_url,
+            target_type=wish.target_type,
+            operations=auth.principal().scopes,
+            actor=auth.actor(),
+            chosen=wish.chosen,
+            scheme=wish.scheme,
+        )
+    answer = shown(made.subscription, made.signing_secret)
     answer.status_code = HTTPStatus.CREATED
     address = url_for("api.webhooks.show", subscription_id=made.subscription.id)
     answer.headers["Location"] = access.services().settings.base_url + address
-    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
@@ -73,17 +75,37 @@ def subscribe() -> ResponseReturnValue:
 @auth.scoped("webhooks:manage")
 def show(subscription_id: str) -> ResponseReturnValue:
     """Return one subscription, also when it has ended."""
-    with access.services().db.session() as session:
-        try:
-            found = services.hooks().subscriptions.get(
-                session,
-                _uuid(subscription_id),
-                organization_id=auth.principal().organization_id,
-                only_of=_only_of(),
-            )
-        except SubscriptionNotFound as error:
-            raise NotFound(error.detail) from error
-    return jsonify(shape(found))
+    with refusing(), access.services().db.session() as session:
+        found = services.hooks().subscriptions.get(
+            session,
+            uuid(subscription_id),
+            organization_id=auth.principal().organization_id,
+            only_of=only_of(),
+        )
+    return shown(found)
+
+
+@bp.patch("/webhooks/<subscription_id>/", strict_slashes=False)
+@auth.scoped("webhooks:manage")
+def change(subscription_id: str) -> ResponseReturnValue:
+    """Change what was chosen of a subscription, whole field by whole field; 200 with all of it.
+
+    The calling key must be able to see all that the subscription's key sees.
+    """
+    wish = webhook_fields.changed()
+    with refusing(), access.services().db.session() as session:
+        found = services.hooks().subscriptions.change(
+            session,
+            uuid(subscription_id),
+            organization_id=auth.principal().organization_id,
+            caller=auth.principal().rights,
+            actor=auth.actor(),
+            only_of=only_of(),
+            event_types=wish.event_types,
+            target_url=wish.target_url,
+            chosen=wish.chosen,
+        )
+    return shown(found)
 
 
 @bp.delete("/webhooks/<subscription_id>/", strict_slashes=False)
@@ -93,66 +115,57 @@ def unsubscribe(subscription_id: str) -> ResponseReturnValue:
 
     200 with the subscription, as Zapier's shorthand requests cannot read an empty 204.
     """
+    with refusing(), access.services().db.session() as session:
+        ended = services.hooks().subscriptions.unsubscribe(
+            session,
+            uuid(subscription_id),
+            organization_id=auth.principal().organization_id,
+            actor=auth.actor(),
+            only_of=only_of(),
+        )
+    return shown(ended)
+
+
+def shown(subscription: Subscription, signing_secret: SecretValue | None = None) -> Response:
+    """Answer with one subscription."""
     with access.services().db.session() as session:
-        try:
-            ended = services.hooks().subscriptions.unsubscribe(
-                session,
-                _uuid(subscription_id),
-                organization_id=auth.principal().organization_id,
-                actor=auth.actor(),
-                only_of=_only_of(),
-            )
-        except SubscriptionNotFound as error:
-            raise NotFound(error.detail) from error
-    return jsonify(shape(ended))
+        teams = services.hooks().subscriptions.teams(session, [subscription])
+    shape = webhook_fields.shape(subscription, teams.get(subscription.id, ()), signing_secret)
+    answer = jsonify(shape)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
-def _only_of() -> UUID | None:
+def only_of() -> UUID | None:
     """Return the calling key when it is a personal one: it has no say in what others set up."""
     key = auth.principal()
     return key.key_id if key.rights.data.is_personal else None
 
 
-def _uuid(text: str) -> UUID:
-    uuid = as_uuid(text)
-    if uuid is None:
+def uuid(text: str) -> UUID:
+    """Read the id of a subscription; what is none is not found."""
+    found = as_uuid(text)
+    if found is None:
         raise NotFound(SubscriptionNotFound.detail)
-    return uuid
+    return found
 
 
-def shape(subscription: Subscription, signing_secret: SecretValue | None = None) -> dict[str, Any]:
-    """Return the contract's Webhook object, with `id` as the platforms want it."""
-    known = {
-        "uuid": str(subscription.id),
-        "id": str(subscription.id),
-        "event_type": subscription.event_type,
-        "target_type": subscription.target_type,
-        "target_url": subscription.target_url,
-        "is_active": subscription.is_active,
-    }
-    return known if signing_secret is None else known | {"signing_secret": signing_secret.reveal()}
-
-
-def _body() -> dict[str, Any]:
-    """Return the three fields of a subscription; raises BadRequest naming each wrong one."""
-    body = decoded()
-    if not isinstance(body, dict):
-        raise BadRequest(
-            'Send a JSON object like {"event_type": "new_conversation", "target_url": "https://…"}.'
-        )
-    wrong = {
-        name: ["Give a text."]
-        for name in ("event_type", "target_url")
-        if not isinstance(body.get(name), str)
-    }
-    target_type = body.get("target_type")
-    if target_type is None:
-        # The contract's default is 2, and its one event for platforms is made for 1.
-        target_type = 1 if body.get("event_type") == "new_conversation" else 2
-    if type(target_type) is not int or target_type not in TARGET_TYPES:
-        wrong["target_type"] = ["Choose 1 (Zapier) or 2 (organization)."]
-    if unknown := [name for name in body if name not in FIELDS]:
-        wrong |= {str(name): ["There is no such field."] for name in unknown}
-    if wrong:
-        raise BadRequest(fields=wrong)
-    return {**body, "target_type": target_type}
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the webhooks floor refuses into the API's errors."""
+    try:
+        yield
+    except KeyEnded as error:
+        raise auth.refusal() from error
+    except ScopeLacking as error:
+        raise auth.insufficient(error.scope, error.detail) from error
+    except RightsLacking as error:
+        raise Forbidden(error.detail) from error
+    except SubscriptionNotFound as error:
+        raise NotFound(error.detail) from error
+    except SubscriptionEnded as error:
+        raise Conflict(error.detail) from error
+    except BadChoice as error:
+        raise BadRequest(fields={error.field: [error.detail]}) from error
+    except WebhooksError as error:
+        raise BadRequest(error.detail) from error

@@ -31,10 +31,15 @@ def publish(
     same = old is not None and _audience(old.meeting) == _audience(new.meeting)
     if not happenings and (old is None or same):
         return
-    people, private = _audience(new.meeting)
+    people, private, organizer = _audience(new.meeting)
     subject = str(new.meeting.uuid)
     audience = audiences.show_to(
-        session, organization_id=organization_id, subject=subject, people=people, private=private
+        session,
+        organization_id=organization_id,
+        subject=subject,
+        people=people,
+        private=private,
+        attributed=organizer,
     )
     vtt_url, uuid = None, new.meeting.transcription_uuid
     if happenings and new.transcript is not None and uuid is not None:
@@ -51,8 +56,11 @@ def publish(
         )
 
 
-def _audience(meeting: Meeting) -> tuple[frozenset[str], bool]:
-    """Return (people, private). People are there as they sign in and, if it differs, folded."""
+def _audience(meeting: Meeting) -> tuple[frozenset[str], bool, str]:
+    """Return (people, private, organizer, to whom the meeting is put down).
+
+    People are there as they sign in and, if it differs, folded; the organizer as they sign in.
+    """
     emails = [one.email.strip() for one in meeting.attendees]  # the organizer's is one of them
     people = {email.lower() for email in emails} | {fold_email(email) for email in emails}
-    return frozenset(people), meeting.is_private
+    return frozenset(people), meeting.is_private, meeting.organizer_email.strip().lower()

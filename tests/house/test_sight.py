@@ -105,6 +105,7 @@ OF_NONE = {
     "GET /webhooks/",
     "POST /webhooks/",
     "GET /webhooks/<subscription_id>/",
+    "PATCH /webhooks/<subscription_id>/",
     "DELETE /webhooks/<subscription_id>/",
     "POST /leaks/github/",
 }

@@ -1,14 +1,15 @@
 """Northwind has subscribed to `note.ready`, and its receiver listens on loopback."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_network
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from keystore import scopes
-from keystore.audit import SYSTEM
+from keystore.audit import SYSTEM, Actor
 from keystore.clock import Clock
 from keystore.db import Database, writing
 from keystore.keys import Issued
@@ -18,7 +19,7 @@ from keystore.vault import Vault
 from tests.support.receiver import Receiver
 from webhooks import outbox
 from webhooks.catalog import Catalog, EventType
-from webhooks.models import Event
+from webhooks.models import Event, Subscription
 from webhooks.subscriptions import Subscribed, Subscriptions
 from webhooks.worker import Worker
 
@@ -40,6 +41,8 @@ EVERYTHING = Rights(frozenset(scopes.OPERATIONS), DataScope.ORG_FULL)
 Subscribe = Callable[..., Subscribed]
 Publish = Callable[..., Event]
 MakeWorker = Callable[..., Worker]
+End = Callable[[UUID], Subscription]
+ADA = Actor("cli", "ada")
 
 
 @pytest.fixture
@@ -65,7 +68,9 @@ def subscriptions(vault: Vault, clock: Clock, catalog: Catalog) -> Subscriptions
 def subscribe(
     database: Database, subscriptions: Subscriptions, organization: Organization, issued: Issued
 ) -> Subscribe:
-    def subscribe(url: str, event_type: str = NOTE_READY.name) -> Subscribed:
+    def subscribe(
+        url: str, event_type: str | Sequence[str] = NOTE_READY.name, **more: Any
+    ) -> Subscribed:
         with database.session() as session:
             return subscriptions.subscribe(
                 session,
@@ -75,9 +80,23 @@ def subscribe(
                 target_url=url,
                 operations=scopes.DEFAULT,
                 actor=SYSTEM,
+                **more,
             )
 
     return subscribe
+
+
+@pytest.fixture
+def unsubscribe(
+    database: Database, subscriptions: Subscriptions, organization: Organization
+) -> End:
+    def unsubscribe(subscription_id: UUID) -> Subscription:
+        with database.session() as session:
+            return subscriptions.unsubscribe(
+                session, subscription_id, organization_id=organization.id, actor=ADA
+            )
+
+    return unsubscribe
 
 
 @pytest.fixture

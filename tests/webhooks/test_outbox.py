@@ -1,13 +1,15 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
-from keystore.models import Organization
+from keystore.models import Organization, User
+from keystore.team_models import Team, TeamMember
 from tests.webhooks.conftest import EVERYTHING, NOTE_GONE, NOTE_READY, Publish, Subscribe
-from webhooks import outbox
+from webhooks import audiences, outbox
+from webhooks.choices import Choices
 from webhooks.models import Delivery, Event
 
 URL = "https://hooks.example.com/northwind"
@@ -37,6 +39,63 @@ def test_an_event_goes_to_every_active_subscription_of_its_type(
         assert (one.state, one.attempts, one.throttles) == ("pending", 0, 0)
         assert one.due_at == one.created_at == clock.now()
         assert (one.lease_owner, one.lease_token, one.lease_until) == (None, None, None)
+
+
+def test_a_subscription_of_several_types_gets_each_once(
+    database: Database, subscribe: Subscribe, publish: Publish
+) -> None:
+    both = subscribe(URL, ["note.gone", "note.ready"]).subscription
+    events = [publish(event_type=NOTE_READY), publish(event_type=NOTE_GONE)]
+    found = [(one.subscription_id, one.event_id) for one in deliveries(database)]
+    assert found == [(both.id, event.id) for event in events]
+
+
+def test_a_subscription_of_teams_gets_what_is_put_down_to_somebody_in_one(
+    database: Database,
+    subscribe: Subscribe,
+    publish: Publish,
+    organization: Organization,
+    clock: ManualClock,
+    admin: User,
+    member: User,
+) -> None:
+    sales = Team(organization_id=organization.id, name="Sales", created_at=clock.now(), id=uuid4())
+    support = Team(
+        organization_id=organization.id, name="Support", created_at=clock.now(), id=uuid4()
+    )
+    with database.session() as session, writing(session):
+        session.add_all([sales, support])
+        session.flush()
+        session.add(TeamMember(team_id=sales.id, user_id=member.id))
+        session.add(TeamMember(team_id=support.id, user_id=member.id))
+    everything = subscribe(URL).subscription
+    of_both = subscribe(URL, chosen=Choices(teams=[sales.id, support.id])).subscription
+    with database.session() as session, writing(session):
+        audience = {
+            who: audiences.show_to(
+                session,
+                organization_id=organization.id,
+                subject=f"note-{number}",
+                people=[admin.email, member.email],
+                private=False,
+                attributed=who,
+            )
+            for number, who in enumerate((admin.email, member.email, None))
+        }
+    got = {}
+    for who, shown in audience.items():
+        event = publish(audience=shown)
+        got[who] = {one.subscription_id for one in deliveries(database) if one.event_id == event.id}
+    assert got[admin.email] == got[None] == {everything.id}
+    assert got[member.email] == {everything.id, of_both.id}
+    publish(audience=None)
+    assert deliveries(database)[-1].subscription_id == everything.id, "it is nobody's meeting"
+
+    with database.session() as session, writing(session):
+        session.execute(delete(TeamMember))
+        session.execute(delete(Team))
+    publish(audience=audience[member.email])
+    assert len(deliveries(database)) == 6, "a team that is gone does not let everything through"
 
 
 def test_an_event_of_another_organization_goes_nowhere(

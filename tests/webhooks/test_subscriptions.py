@@ -1,46 +1,37 @@
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
 from keystore import audit, scopes, trail
-from keystore.audit import Actor
 from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.errors import VaultError
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome
+from keystore.scopes import DEFAULT, DataScope, Rights
 from keystore.trail import Filter
 from keystore.vault import Vault
-from tests.webhooks.conftest import Publish, Subscribe
+from tests.webhooks.conftest import ADA, EVERYTHING, NOTE_GONE, End, Publish, Subscribe
+from webhooks import choices, signing
+from webhooks.choices import Choices
 from webhooks.errors import (
+    BadChoice,
     BadTarget,
     BadTargetType,
+    RightsLacking,
     ScopeLacking,
+    SubscriptionEnded,
     SubscriptionNotFound,
     UnknownEventType,
 )
 from webhooks.models import Delivery, DeliveryState, Subscription
-from webhooks.subscriptions import Subscriptions, seal_context
+from webhooks.signing import Scheme
+from webhooks.subscriptions import Subscriptions, headers_context, seal_context
 
 URL = "https://hooks.example.com/northwind"
-ADA = Actor("cli", "ada")
-
-End = Callable[[UUID], Subscription]
-
-
-@pytest.fixture
-def unsubscribe(
-    database: Database, subscriptions: Subscriptions, organization: Organization
-) -> End:
-    def unsubscribe(subscription_id: UUID) -> Subscription:
-        with database.session() as session:
-            return subscriptions.unsubscribe(
-                session, subscription_id, organization_id=organization.id, actor=ADA
-            )
-
-    return unsubscribe
 
 
 def states(database: Database) -> list[DeliveryState]:
@@ -128,6 +119,104 @@ def test_a_bad_subscription_changes_nothing(
     with database.session() as session:
         assert subscriptions.list(session, organization.id) == []
     assert actions(database, organization) == []
+
+
+def test_in_scheme_v1a_the_public_key_is_shown_and_the_private_one_kept(
+    database: Database, subscribe: Subscribe, vault: Vault
+) -> None:
+    made = subscribe(URL, scheme=Scheme.V1A)
+    with database.session() as session, session.begin():
+        stored = session.get_one(Subscription, made.subscription.id)
+    private = vault.open(stored.secret_sealed, seal_context(stored.id))
+    assert private.reveal().startswith("whsk_")
+    assert signing.public_key(private) == stored.public_key == made.signing_secret.reveal()
+
+
+Change = Callable[..., Subscription]
+
+
+@pytest.fixture
+def change(database: Database, subscriptions: Subscriptions, organization: Organization) -> Change:
+    def change(subscription_id: UUID, caller: Rights = EVERYTHING, **wish: Any) -> Subscription:
+        with database.session() as session:
+            return subscriptions.change(
+                session,
+                subscription_id,
+                organization_id=organization.id,
+                caller=caller,
+                actor=ADA,
+                **wish,
+            )
+
+    return change
+
+
+def test_a_change_is_for_what_it_names_and_on_record_with_before_and_after(
+    database: Database,
+    subscribe: Subscribe,
+    change: Change,
+    publish: Publish,
+    organization: Organization,
+    vault: Vault,
+) -> None:
+    made = subscribe(URL, chosen=Choices(rate=60)).subscription
+    lines = {"Authorization": "Bearer of-the-receiver"}
+    change(made.id, event_types=["note.gone", "note.ready"], chosen=Choices(headers=lines))
+    other = "https://other.example.com/secret-path"
+    changed = change(made.id, target_url=other, chosen=Choices(rate=choices.OWN_RATE))
+
+    assert (changed.types, changed.event_type) == (("note.gone", "note.ready"), "note.gone")
+    assert (changed.target_url, changed.rate) == (other, None)
+    assert changed.header_names == "authorization"
+    assert changed.headers_sealed is not None
+    assert b"of-the-receiver" not in changed.headers_sealed
+    opened = vault.open(changed.headers_sealed, headers_context(made.id))
+    assert choices.read(opened.reveal()) == {"authorization": "Bearer of-the-receiver"}
+    assert change(made.id, chosen=Choices(headers={})).headers_sealed is None
+    publish(event_type=NOTE_GONE)
+    assert states(database) == ["pending"]
+
+    with database.session() as session:
+        told = [
+            (event.detail["before"], event.detail["after"])
+            for event in audit.events(session, organization.id)
+            if event.action == "subscription.changed"
+        ]
+    assert told[0] == (
+        {"event_types": ["note.ready"], "headers": []},
+        {"event_types": ["note.gone", "note.ready"], "headers": ["authorization"]},
+    )
+    assert told[1][0]["rate"] == 60
+    assert told[1][1]["target"].startswith("other.example.com ")
+    assert "secret-path" not in str(told)
+
+
+def test_a_refused_change_changes_nothing(
+    database: Database, subscribe: Subscribe, change: Change, unsubscribe: End
+) -> None:
+    made = subscribe(URL, chosen=Choices(rate=60)).subscription
+    manage = frozenset({"webhooks:manage"})
+    refused: list[tuple[type[Exception], dict[str, Any]]] = [
+        (UnknownEventType, {"event_types": ["note.raedy"]}),
+        (BadTarget, {"target_url": "https://10.0.0.1/"}),
+        (BadChoice, {"chosen": Choices(headers={"host": "x"})}),
+        (BadChoice, {"chosen": Choices(rate=-1)}),
+        (BadChoice, {"chosen": Choices(without=["notes"])}),
+        (BadChoice, {"chosen": Choices(teams=[uuid4()])}),
+        # Not even of a type that the caller may see: what is sent now is turned elsewhere.
+        (RightsLacking, {"caller": Rights(manage, DataScope.ORG_FULL), "target_url": URL + "/x"}),
+        (ScopeLacking, {"caller": Rights(manage, DataScope.ORG_FULL), "event_types": None}),
+        (RightsLacking, {"caller": Rights(DEFAULT, DataScope.ORG_NON_PRIVATE)}),
+    ]
+    for error, wish in refused:
+        with pytest.raises(error):
+            change(made.id, **({"event_types": ["note.gone"], "target_url": URL} | wish))
+        with database.session() as session, session.begin():
+            stored = session.get_one(Subscription, made.id)
+            assert (stored.types, stored.target_url, stored.rate) == (("note.ready",), URL, 60)
+    unsubscribe(made.id)
+    with pytest.raises(SubscriptionEnded):
+        change(made.id, target_url=URL)
 
 
 def test_a_refused_subscription_is_on_record_without_its_address(

@@ -94,6 +94,88 @@ def test_bad_input_gets_one_clear_error_and_changes_nothing(
     assert api.get("/v1/webhooks/").json == {"count": 0, "results": []}
 
 
+def test_several_event_types_are_answered_beside_the_first(api: FlaskClient) -> None:
+    made = subscribe(api, event_type="AINOTE")
+    assert (made["event_type"], made["event_types"]) == ("AINOTE", ["AINOTE"])
+    answer = api.post(
+        "/v1/webhooks/",
+        json={"event_types": ["meeting.ended", "AINOTE"], "target_url": TARGET, "scheme": "v1a"},
+    )
+    several = answer.get_json()
+    assert (several["event_type"], several["target_type"]) == ("meeting.ended", 2)
+    assert several["public_key"].startswith("whpk_")
+    assert "signing_secret" not in several
+    assert api.get(f"/v1/webhooks/{several['id']}/").json == several
+
+
+def test_a_subscription_is_changed_field_by_field(api: FlaskClient) -> None:
+    made = subscribe(api, event_type="AINOTE", headers={"X-Token": "open sesame"}, rate=5)
+    del made["signing_secret"]
+    path = f"/v1/webhooks/{made['id']}/"
+    assert (made["headers"], made["rate"], made["teams"]) == (["x-token"], 5, [])
+
+    assert api.patch(path, json={}).get_json() == made
+    changes = {"event_types": ["meeting.ended", "AINOTE"], "target_url": TARGET + "x"}
+    changed = api.patch(path, json=changes | {"rate": None, "headers": {}})
+    expected = made | changes | {"event_type": "meeting.ended", "rate": None, "headers": []}
+    assert (changed.status_code, changed.get_json()) == (200, expected)
+    assert "open sesame" not in changed.text
+    assert api.get(path).json == expected
+    assert api.patch(path, json={"event_type": "AINOTE"}).get_json()["event_types"] == ["AINOTE"]
+
+    api.delete(path)
+    assert api.patch(path, json={}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"event_type": 1}, "event_type"),
+        ({"event_types": []}, "event_types"),
+        ({"event_types": ["AINOTE"], "event_type": "meeting.ended"}, "event_types"),
+        ({"event_types": "AINOTE"}, "event_types"),
+        ({"event_types": ["meeting.burned"]}, "meeting.burned"),
+        ({"target_type": 1}, "target_type"),
+        ({"target_url": "https://10.0.0.1/"}, ""),
+        ({"teams": ["x"]}, "teams"),
+        ({"teams": [str(uuid4())]}, "teams"),
+        ({"without": ["sauce"]}, "without"),
+        ({"headers": {"host": "x"}}, "headers"),
+        ({"headers": {"x": 1}}, "headers"),
+        ({"headers": []}, "headers"),
+        ({"rate": -1}, "rate"),
+        ({"rate": True}, "rate"),
+        ({"rate": 10**7}, "rate"),
+        ({"scheme": "v1a"}, "scheme"),
+        ([], "JSON object"),
+    ],
+)
+def test_a_change_that_is_wrong_is_refused_by_field(
+    api: FlaskClient, change: object, told: str
+) -> None:
+    path = f"/v1/webhooks/{subscribe(api, event_type='AINOTE')['id']}/"
+    before = api.get(path).json
+
+    answer = api.patch(path, json=change)
+
+    assert answer.status_code == 400, answer.data
+    assert told in answer.get_json()["detail"]
+    assert api.get(path).json == before
+
+
+def test_only_who_sees_as_much_turns_a_subscription_elsewhere(
+    api: FlaskClient, add_caller: AddCaller
+) -> None:
+    path = f"/v1/webhooks/{subscribe(api)['id']}/"
+    for caller in (
+        add_caller(*scopes.DEFAULT, data=DataScope.ORG_NON_PRIVATE),
+        add_caller("webhooks:manage"),
+    ):
+        assert caller.patch(path, json={"target_url": TARGET + "x"}).status_code == 403
+    assert api.get(path).get_json()["target_url"] == TARGET
+    assert add_caller(*scopes.DEFAULT).patch(path, json={"rate": 1}).status_code == 200
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_not_json_is_refused(api: FlaskClient, raw: bytes) -> None:
     answer = api.post("/v1/webhooks/", data=raw, content_type="application/json")

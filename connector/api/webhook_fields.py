@@ -1,0 +1,169 @@
+"""A subscription in the API: what may be sent for one, and what is answered."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from connector.api.body import decoded
+from connector.api.key_fields import Fields
+from connector.meetings.fields import as_uuid
+from connector.problems import BadRequest
+from keystore.credentials import SecretValue
+from webhooks import choices
+from webhooks.choices import Choices
+from webhooks.models import Subscription
+from webhooks.signing import Scheme
+
+CHANGEABLE = frozenset(
+    {"event_type", "event_types", "target_url", "teams", "without", "headers", "rate"}
+)
+NEW = CHANGEABLE | {"target_type", "scheme"}
+
+
+@dataclass(frozen=True)
+class New:
+    """What somebody wants to subscribe to."""
+
+    event_types: tuple[str, ...]
+    target_url: str
+    target_type: int | None
+    chosen: Choices
+    scheme: Scheme
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What somebody wants to change; None: nothing of this."""
+
+    event_types: tuple[str, ...] | None
+    target_url: str | None
+    chosen: Choices
+
+
+def new() -> New:
+    """Read a new subscription from the request's body; raises BadRequest for all that is wrong."""
+    fields = _fields(NEW)
+    event_types = _event_types(fields)
+    if event_types is None and "event_types" not in fields.wrong:
+        fields.wrong["event_type"] = ["Give a text."]
+    target_url = fields.text("target_url")
+    target_type = fields.body.get("target_type")
+    if target_type is not None and (
+        type(target_type) is not int or target_type not in {choices.ZAPIER, choices.ORGANIZATION}
+    ):
+        fields.wrong["target_type"] = ["Choose 1 (Zapier) or 2 (organization)."]
+    scheme = fields.body.get("scheme", Scheme.V1)
+    if scheme not in {*Scheme} if isinstance(scheme, str) else True:
+        fields.wrong["scheme"] = ["Choose v1 (a shared secret) or v1a (a key pair)."]
+    chosen = _chosen(fields)
+    fields.check()
+    return New(event_types or (), target_url, target_type, chosen, Scheme(scheme))
+
+
+def changed() -> Changed:
+    """Read a change from the request's body; raises BadRequest for all that is wrong."""
+    fields = _fields(CHANGEABLE)
+    event_types = _event_types(fields)
+    target_url = fields.text("target_url") if "target_url" in fields else None
+    chosen = _chosen(fields)
+    fields.check()
+    return Changed(event_types, target_url, chosen)
+
+
+def shape(
+    subscription: Subscription,
+    teams: Collection[UUID] = (),
+    signing_secret: SecretValue | None = None,
+) -> dict[str, Any]:
+    """Return the contract's Webhook object, with `id` as the platforms want it, and what is ours.
+
+    signing_secret: of a new one; in scheme v1a the public key is there at all times instead.
+    Of its own headers the names alone: the values may be credentials.
+    """
+    known: dict[str, Any] = {
+        "uuid": str(subscription.id),
+        "id": str(subscription.id),
+        "event_type": subscription.event_type,
+        "event_types": list(subscription.types),
+        "target_type": subscription.target_type,
+        "target_url": subscription.target_url,
+        "is_active": subscription.is_active,
+        "teams": [str(one) for one in teams],
+        "without": subscription.without.split(),
+        "headers": subscription.header_names.split(),
+        "rate": subscription.rate,
+        "scheme": Scheme.V1 if subscription.public_key is None else Scheme.V1A,
+    }
+    if subscription.public_key is not None:
+        return known | {"public_key": subscription.public_key}
+    return known if signing_secret is None else known | {"signing_secret": signing_secret.reveal()}
+
+
+def _fields(known: frozenset[str]) -> Fields:
+    body = decoded()
+    if not isinstance(body, dict):
+        raise BadRequest(
+            'Send a JSON object like {"event_type": "new_conversation", "target_url": "https://…"}.'
+        )
+    return Fields(body, known)
+
+
+def _event_types(fields: Fields) -> tuple[str, ...] | None:
+    """Return the event types under either name, None where neither is there."""
+    if "event_type" in fields and "event_types" in fields:
+        both = fields.texts("event_types")
+        if both[:1] != (fields.text("event_type"),):
+            fields.wrong.setdefault(
+                "event_types", ["Give event_type or event_types; of both, the first is the same."]
+            )
+        return both
+    if "event_types" in fields:
+        found = fields.texts("event_types")
+        if not found:
+            fields.wrong.setdefault("event_types", ["Give at least one event type."])
+        return found
+    return (fields.text("event_type"),) if "event_type" in fields else None
+
+
+def _chosen(fields: Fields) -> Choices:
+    """Read the optional choices. In each, null stands for none."""
+    return Choices(
+        without=_texts(fields, "without"),
+        teams=_teams(fields),
+        headers=_headers(fields),
+        rate=_rate(fields),
+    )
+
+
+def _texts(fields: Fields, name: str) -> Sequence[str] | None:
+    if name not in fields:
+        return None
+    return () if fields.body[name] is None else fields.texts(name)
+
+
+def _teams(fields: Fields) -> Collection[UUID] | None:
+    texts = _texts(fields, "teams")
+    if texts is None:
+        return None
+    found = [as_uuid(text.lower()) for text in texts]
+    if None in found:
+        fields.wrong["teams"] = ["Give a list of the uuids of teams."]
+    return {one for one in found if one is not None}
+
+
+def _headers(fields: Fields) -> dict[str, str] | None:
+    if "headers" not in fields:
+        return None
+    value = fields.body["headers"] if fields.body["headers"] is not None else {}
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        fields.wrong["headers"] = ['Give an object of texts, like {"authorization": "Bearer …"}.']
+        return None
+    return value
+
+
+def _rate(fields: Fields) -> int | None:
+    if "rate" not in fields:
+        return None
+    rate = fields.number("rate", choices.OWN_RATE)
+    return choices.OWN_RATE if rate is None else rate
