@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from connector import api, health, oauth, rate_limits
+from connector import api, docs, health, oauth, rate_limits
 from connector.application import Application
 from connector.keys import events as key_events
 from connector.keys import publishing
@@ -146,11 +146,13 @@ def create_app(parts: Parts) -> Flask:
     app.extensions["keyhook_nav"] = [
         NavItem("Subscriptions", "webhooks.subscriptions"),
         NavItem("Deliveries", "webhooks.deliveries"),
+        NavItem("Receive webhooks", "docs.receive_webhooks", for_members=True),
     ]
     app.config["MAX_CONTENT_LENGTH"] = api.MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # fields in the order we wrote them
     keystore_pages.init_app(app)
     app.register_blueprint(webhooks_pages.blueprint)
+    app.register_blueprint(docs.blueprint)
     app.register_blueprint(health.bp)
     oauth.init_app(app)
     api.init_app(app)

@@ -16,6 +16,7 @@ class NavItem:
 
     label: str
     endpoint: str
+    for_members: bool = False  # who have to do with keys; admins get every entry
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,18 @@ def navigation() -> list[Entry]:
     """Return the entries, with the one current that this page is, or is below of."""
     items = [NavItem("Client keys", "developer.index")]
     person = access.visitor()
-    if person is not None and person.is_admin:
-        items += cast("list[NavItem]", current_app.extensions[EXTENSION])
+    is_admin = person is not None and person.is_admin
+    above = cast("list[NavItem]", current_app.extensions[EXTENSION])
+    items += [item for item in above if is_admin or item.for_members]
+    if is_admin:
         items += [
             NavItem("Found a key?", "leaks.index"),
             NavItem("Audit log", "audit_log.index"),
         ]
     addresses = [url_for(item.endpoint) for item in items]
     # One entry's address may begin with another's: the longest that fits is the nearest.
-    above = [address for address in addresses if request.path.startswith(address)]
-    nearest = max(above, key=len, default=None)
+    around = [address for address in addresses if request.path.startswith(address)]
+    nearest = max(around, key=len, default=None)
     return [
         Entry(item.label, address, is_current=address == nearest)
         for item, address in zip(items, addresses, strict=True)

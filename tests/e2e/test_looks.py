@@ -61,6 +61,8 @@ def test_every_page_can_be_read(
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Regenerate the secret of Zapier").click()
     camera.take("key-regenerate")
+    page.goto("/docs/receive-webhooks/")
+    camera.take("receive-webhooks")
     page.goto("/nowhere/")
     camera.take("not-found")
 
