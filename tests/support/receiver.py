@@ -92,9 +92,11 @@ Behaviour = Answer | OnceEach | Together | Hang | Drip | CloseEarly | Raw | Floo
 class Receiver:
     """Listens from `with` to the end of its block."""
 
-    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.host = host
-        self.port = 0
+        self.port = port
         self.default: Behaviour = Answer()
         self.connections = 0  # also those on which no request came
         self.flooded = 0  # bytes of floods that went out
@@ -167,7 +169,9 @@ class Receiver:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, self.host, 0, backlog=1024, ssl=self._tls)
+        server = await asyncio.start_server(
+            accept, self.host, self.port, backlog=1024, ssl=self._tls
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._over.wait()
