@@ -1,21 +1,35 @@
 """The database: engine, sessions, transactions. SQLite and PostgreSQL run the same code."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import DateTime, Dialect, MetaData, Select, create_engine, event
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    DateTime,
+    Dialect,
+    MetaData,
+    Select,
+    Text,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ReturnsRows
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from keystore.prepared import Prepared, Reader
 
@@ -58,6 +72,51 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Many(TypeDecorator[Sequence[Any]]):
+    """A list as a single parameter; see `one_of`."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: type[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_sqlite = dialect.name == "sqlite"
+        return dialect.type_descriptor(Text() if is_sqlite else ARRAY(self.item()))
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        # As the column has it: a UUID is its 32 digits there.
+        return json.dumps([one.hex if isinstance(one, UUID) else one for one in value])
+
+
+class one_of(FunctionElement[bool]):  # noqa: N801 - used like a function
+    """`column IN (...)` with one parameter for the whole list (of type Many).
+
+    So the statement is the same however long the list is, and is written and planned once.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+    #: A condition as it is. SQLite, without booleans, would be told "= 1", and not use its index.
+    _is_implicitly_boolean = True
+
+
+@compiles(one_of)
+def _in_json(element: Any, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - our own text
+
+
+@compiles(one_of, "postgresql")
+def _in_array(element: Any, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} = ANY ({values}))"
 
 
 class Database:

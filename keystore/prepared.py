@@ -10,7 +10,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, cast
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import ReturnsRows
 
@@ -41,7 +41,7 @@ class Reader:
                 # One that broke while it lay idle says nothing of the database as it is now.
                 if not fresh and self._broken(error, connection):
                     continue
-                raise self._translated(error) from error
+                raise translated(error, self.engine.dialect) from error
             self._idle.append(connection)
             return cast("list[tuple[Any, ...]]", rows)
 
@@ -67,12 +67,14 @@ class Reader:
     def _broken(self, error: Exception, connection: Any) -> bool:
         return self.engine.dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type]
 
-    def _translated(self, error: Exception) -> Exception:
-        if isinstance(error, DBAPIError):
-            return error
-        base = self.engine.dialect.loaded_dbapi.Error
-        made = DBAPIError.instance(None, None, error, base, hide_parameters=True)
-        return cast("Exception", made)
+
+def translated(error: Exception, dialect: Dialect) -> Exception:
+    """Return the error of a driver as SQLAlchemy's (sqlalchemy.exc), without any parameter."""
+    if isinstance(error, DBAPIError):
+        return error
+    base = dialect.loaded_dbapi.Error
+    made = DBAPIError.instance(None, None, error, base, hide_parameters=True)
+    return cast("Exception", made)
 
 
 class Prepared:

@@ -24,7 +24,7 @@ class Envelopes:
 
         Raises VaultError when the signing secret does not open.
         """
-        signed = self._signer(job).headers(f"evt_{job.event_id.hex}", timestamp, job.body)
+        signed = self._signer(job).headers(f"evt_{job.event_id}", timestamp, job.body)
         return [*_COMMON_HEADERS, *[f"{name}: {value}" for name, value in signed.items()]]
 
     def _signer(self, job: Job) -> Signer:

@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
     Table,
+    Uuid,
     and_,
     bindparam,
     case,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from keystore import standing
+from keystore.db import Many, one_of
 from keystore.models import Key, User
 from keystore.standing import Standing
 from webhooks.models import Delivery, Lane, Subscription
@@ -58,9 +60,7 @@ class Turn(NamedTuple):
 _lane = cast("Table", Lane.__table__)
 _delivery = cast("Table", Delivery.__table__)
 _subscription = cast("Table", Subscription.__table__)
-_ids: BindParameter[Sequence[UUID]] = bindparam(
-    "ids", expanding=True, type_=_lane.c.subscription_id.type
-)
+_in_ids = one_of(_lane.c.subscription_id, bindparam("ids", type_=Many(Uuid)))
 _now = bindparam("now", type_=_lane.c.turn_at.type)
 _turn = bindparam("turn", type_=_lane.c.turn_at.type)
 #: As the partial indexes have it, word for word.
@@ -79,14 +79,14 @@ _NEXT = (
     .outerjoin(User, User.id == Key.owner_id)
     .where(
         _lane.c.turn_at <= _now,
-        _lane.c.subscription_id.not_in(bindparam("passed", expanding=True)),
+        not_(one_of(_lane.c.subscription_id, bindparam("passed", type_=Many(Uuid)))),
     )
     .order_by(_lane.c.turn_at, _lane.c.subscription_id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=_lane)
 )
 _STANDING = len(standing.COLUMNS)
-_REQUEUE = update(_lane).where(_lane.c.subscription_id.in_(_ids)).values(turn_at=_turn)
+_REQUEUE = update(_lane).where(_in_ids).values(turn_at=_turn)
 _THIS = _lane.c.subscription_id == bindparam("lane")
 _POSTPONE = update(_lane).where(_THIS).values(turn_at=_turn)
 _DRAIN = update(_lane).where(_THIS).values(full_at=bindparam("full", type_=_lane.c.full_at.type))
@@ -97,15 +97,15 @@ _next_retry = (
 )
 _RUN_DRY = (
     update(_lane)
-    .where(_lane.c.subscription_id.in_(_ids))
+    .where(_in_ids)
     .values(turn_at=case((_next_retry <= _now, _now), else_=_next_retry))
 )
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
-_CALL = update(_lane).where(_lane.c.subscription_id.in_(_ids), _IS_LATER).values(turn_at=_turn)
+_CALL = update(_lane).where(_in_ids, _IS_LATER).values(turn_at=_turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
 _LOCK = (
     select(_lane.c.subscription_id)
-    .where(_lane.c.subscription_id.in_(_ids))
+    .where(_in_ids)
     .order_by(_lane.c.subscription_id)
     .with_for_update()
 )

@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
+import psycopg
 from sqlalchemy import (
-    BindParameter,
+    BigInteger,
     ColumnElement,
+    Connection,
     FromClause,
     Select,
+    String,
     Table,
+    Uuid,
     bindparam,
     func,
     insert,
@@ -24,9 +28,12 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from keystore.audit import SYSTEM
+from keystore.db import Many, one_of
+from keystore.prepared import translated
 from webhooks import fairness, health, lanes, subscriptions
 from webhooks.audiences import members, objection
 from webhooks.fairness import Room
@@ -52,7 +59,7 @@ class Job(NamedTuple):
 
     token: str  # of the lease
     delivery_id: int
-    event_id: UUID
+    event_id: str  # its 32 hexadecimal digits
     body: bytes
     attempts: int  # made before
     throttles: int
@@ -81,7 +88,7 @@ class _Row(NamedTuple):
 
     subscription_id: UUID
     delivery_id: int
-    event_id: UUID
+    event_id: str
     attempts: int
     throttles: int
     body: bytes
@@ -93,9 +100,8 @@ class _Row(NamedTuple):
 _delivery = cast("Table", Delivery.__table__)
 _attempt = cast("Table", Attempt.__table__)
 _lane = cast("Table", Lane.__table__)
-_lanes: BindParameter[Sequence[UUID]] = bindparam(
-    "lanes", expanding=True, type_=_lane.c.subscription_id.type
-)
+_in_lanes = one_of(_lane.c.subscription_id, bindparam("lanes", type_=Many(Uuid)))
+_in_ids = one_of(_delivery.c.id, bindparam("ids", type_=Many(BigInteger)))
 
 
 def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
@@ -121,7 +127,7 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
         select(
             of.c.subscription_id,
             of.c.id,
-            of.c.event_id,
+            func.replace(cast_to(of.c.event_id, String), "-", ""),
             of.c.attempts,
             of.c.throttles,
             func.coalesce(EventVariant.body, Event.body),
@@ -136,7 +142,7 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
             EventVariant,
             (EventVariant.event_id == of.c.event_id) & (EventVariant.without == of.c.without),
         )
-        .where(_lane.c.subscription_id.in_(_lanes))
+        .where(_in_lanes)
         .order_by(of.c.due_at, of.c.id)
     )
 
@@ -144,10 +150,9 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
 #: By whether the database is SQLite.
 _FIRST_TRIES = {here: _waiting(IS_FIRST, lateral=not here) for here in (True, False)}
 _RETRIES = {here: _waiting(IS_AGAIN, lateral=not here) for here in (True, False)}
-_ids: BindParameter[Sequence[int]] = bindparam("ids", expanding=True)
 _LEASE = (
     update(_delivery)
-    .where(_delivery.c.id.in_(_ids))
+    .where(_in_ids)
     .values(
         lease_owner=bindparam("owner"), lease_token=bindparam("token"), lease_until=bindparam("til")
     )
@@ -155,7 +160,7 @@ _LEASE = (
 _NO_LEASE = {"lease_owner": None, "lease_token": None, "lease_until": None}
 _DROP = (
     update(_delivery)
-    .where(_delivery.c.id.in_(_ids))
+    .where(_in_ids)
     .values(
         state=DeliveryState.DROPPED,
         finished_at=bindparam("now"),
@@ -164,13 +169,13 @@ _DROP = (
 )
 _HELD = (
     select(_delivery.c.id, _delivery.c.lease_token, _delivery.c.state)
-    .where(_delivery.c.id.in_(_ids))
+    .where(_in_ids)
     .order_by(_delivery.c.id)
     .with_for_update()
 )
 _DELIVERED = (
     update(_delivery)
-    .where(_delivery.c.id.in_(_ids))
+    .where(_in_ids)
     .values(
         state=DeliveryState.DELIVERED,
         attempts=_delivery.c.attempts + 1,
@@ -204,7 +209,7 @@ _LOST = (
 _ABANDONED = select(_delivery.c.id, _delivery.c.subscription_id).where(
     _delivery.c.lease_until.is_not(None), _delivery.c.lease_owner != bindparam("owner")
 )
-_SET_FREE = update(_delivery).where(_delivery.c.id.in_(_ids)).values(**_NO_LEASE)
+_SET_FREE = update(_delivery).where(_in_ids).values(**_NO_LEASE)
 _ATTEMPT = insert(_attempt)
 AGAIN_PAUSE = timedelta(seconds=1)  # before a lane is looked at again whose retries found no room
 
@@ -235,76 +240,124 @@ def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room
     return Claim(picking.jobs, more=picking.more or len(turns) == room.total)
 
 
+class _Share:
+    """A lane whose turn it is, and what is taken from it."""
+
+    def __init__(self, turn: Turn, each: int, room: Room, now: datetime) -> None:
+        endpoint = turn.endpoint
+        self.turn = turn
+        self.taken = 0
+        self.left_at: datetime | None = None  # its next turn, if more is due in it
+        self._now = now
+        self._bucket = fairness.bucket(endpoint.rate, endpoint.target_url)
+        is_failing = endpoint.failing_since is not None
+        self._space = room.for_lane(endpoint.subscription_id, is_failing=is_failing)
+        self._most = min(each, self._space)
+        if self._bucket is not None:
+            self._most = min(self._most, self._bucket.tokens(turn.full_at, now))
+
+    def take(self) -> bool:
+        """Take one more, unless it has had its share."""
+        if self.taken >= self._most:
+            self.leave()
+            return False
+        self.taken += 1
+        return True
+
+    def leave(self, pause: timedelta = timedelta()) -> None:
+        """Let the lane go to the end of the line, as it holds more."""
+        self.left_at = self.left_at or self._now + pause
+
+    @property
+    def full_at(self) -> datetime | None:
+        """When its bucket will be full again, if one was drawn from."""
+        if self._bucket is None or not self.taken:
+            return None
+        return self._bucket.take(self.taken, self.turn.full_at, self._now)
+
+    @property
+    def next_turn(self) -> datetime | None:
+        """When it is its turn again; None when nothing more is due."""
+        if self.left_at is None or self._bucket is None:
+            return self.left_at
+        full_at = self.full_at or self.turn.full_at
+        return max(self.left_at, self._bucket.next_at(full_at, self._now))
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more could be taken from it this moment."""
+        return self.next_turn == self._now and self.taken < self._space
+
+
 class _Picking:
     """What one claim takes from the lanes whose turn it is."""
 
     def __init__(self, session: Session, turns: Sequence[Turn], room: Room, now: datetime) -> None:
         self._session = session
         self._now = now
-        self._turns = {turn.endpoint.subscription_id: turn for turn in turns}
         self._each = max(1, room.total // len(turns))
-        self._buckets = {
-            one: bucket
-            for one, turn in self._turns.items()
-            if (bucket := fairness.bucket(turn.endpoint.rate, turn.endpoint.target_url))
+        self._shares = {
+            turn.endpoint.subscription_id: _Share(turn, self._each, room, now) for turn in turns
         }
-        self._space = {
-            one: room.for_lane(one, is_failing=turn.endpoint.failing_since is not None)
-            for one, turn in self._turns.items()
-        }
-        self._tokens = {
-            one: bucket.tokens(self._turns[one].full_at, now)
-            for one, bucket in self._buckets.items()
-        }
-        self._taken = Counter[UUID]()
-        #: Lanes in which more is due, with the moment of their next turn.
-        self._left: dict[UUID, datetime] = {}
         self.token = uuid4().hex
         self.jobs: list[Job] = []
         self.dropped = defaultdict[DropReason, list[int]](list)
-        self.more = False
 
     def pick(self, statements: Mapping[bool, Select[Any]], budget: int) -> None:
         """Take up to `budget` deliveries of one kind, and drop what may not be sent."""
         rows = self._rows(statements)
         together = self._people(rows)
+        seen = Counter[_Share]()
         for row in rows:
-            turn = self._turns[row.subscription_id]
+            share = self._shares[row.subscription_id]
+            turn = share.turn
+            seen[share] += 1
             is_in = (row.audience_id, turn.standing.email) in together
             why = objection(turn.standing, row.needs, row.private, is_in, self._now)
             if why is not None or not turn.is_active:
                 why = why if turn.is_active else None
                 self.dropped[why or DropReason.ENDED].append(row.delivery_id)
             elif budget <= 0:
-                self._left.setdefault(row.subscription_id, self._now + AGAIN_PAUSE)
-            elif self._has_space(row.subscription_id):
+                share.leave(AGAIN_PAUSE)
+            elif share.take():
                 budget -= 1
-                self._take(row, turn.endpoint)
-        for one, count in Counter(row.subscription_id for row in rows).items():
+                self.jobs.append(
+                    Job(
+                        self.token,
+                        row.delivery_id,
+                        row.event_id,
+                        row.body,
+                        row.attempts,
+                        row.throttles,
+                        turn.endpoint,
+                    )
+                )
+        for share, count in seen.items():
             if count == self._each:  # there may be more where these came from
-                self._leave(one)
+                share.leave()
+
+    @property
+    def more(self) -> bool:
+        """Whether there was more to take at this moment."""
+        return any(share.has_more for share in self._shares.values())
 
     def send_lanes_on(self) -> None:
         """Say when it is each lane's turn again."""
-        buckets = {one: self._buckets[one] for one in self._taken if one in self._buckets}
-        lanes.drain(
-            self._session,
-            {
-                one: bucket.take(self._taken[one], self._turns[one].full_at, self._now)
-                for one, bucket in buckets.items()
-            },
+        full_at = {one: share.full_at for one, share in self._shares.items()}
+        turns = {one: share.next_turn for one, share in self._shares.items()}
+        lanes.drain(self._session, {one: at for one, at in full_at.items() if at is not None})
+        lanes.requeue(
+            self._session, [one for one, at in turns.items() if at == self._now], self._now
         )
-        at_once = [one for one, at in self._left.items() if at == self._now]
-        later = {one: at for one, at in self._left.items() if at != self._now}
-        lanes.requeue(self._session, at_once, self._now)
-        lanes.postpone(self._session, later)
-        dry = [one for one in self._turns if one not in self._left]
-        lanes.run_dry(self._session, dry, self._now)
+        lanes.postpone(
+            self._session, {one: at for one, at in turns.items() if at and at != self._now}
+        )
+        lanes.run_dry(self._session, [one for one, at in turns.items() if at is None], self._now)
 
     def _rows(self, statements: Mapping[bool, Select[Any]]) -> list[_Row]:
         connection = self._session.connection()
         statement = statements[connection.dialect.name == "sqlite"]
-        wanted = {"lanes": list(self._turns), "each": self._each, "now": self._now}
+        wanted = {"lanes": list(self._shares), "each": self._each, "now": self._now}
         return [_Row._make(row) for row in connection.execute(statement, wanted)]
 
     def _people(self, rows: Sequence[_Row]) -> Collection[tuple[int, str]]:
@@ -313,39 +366,9 @@ class _Picking:
             (row.audience_id, email)
             for row in rows
             if row.audience_id is not None
-            and (email := self._turns[row.subscription_id].standing.email) is not None
+            and (email := self._shares[row.subscription_id].turn.standing.email) is not None
         }
         return members(self._session, asked) if asked else set()
-
-    def _has_space(self, lane: UUID) -> bool:
-        taken = self._taken[lane]
-        if taken >= self._tokens.get(lane, taken + 1):
-            full_at = self._buckets[lane].take(taken, self._turns[lane].full_at, self._now)
-            self._left[lane] = self._buckets[lane].next_at(full_at, self._now)
-            return False
-        if taken >= min(self._each, self._space[lane]):
-            self._leave(lane)
-            return False
-        return True
-
-    def _take(self, row: _Row, endpoint: Endpoint) -> None:
-        self._taken[row.subscription_id] += 1
-        self.jobs.append(
-            Job(
-                self.token,
-                row.delivery_id,
-                row.event_id,
-                row.body,
-                row.attempts,
-                row.throttles,
-                endpoint,
-            )
-        )
-
-    def _leave(self, lane: UUID) -> None:
-        """Let a lane that holds more go to the end of the line."""
-        self._left.setdefault(lane, self._now)
-        self.more |= self._left[lane] == self._now and self._taken[lane] < self._space[lane]
 
 
 def settle(
@@ -379,7 +402,7 @@ def settle(
     if undelivered:
         connection.execute(_UNDELIVERED, undelivered)
     if ours and logged:
-        connection.execute(_ATTEMPT, [_attempt_row(one) for one in ours])
+        _log(connection, [_attempt_row(one) for one in ours])
     return len(ours)
 
 
@@ -454,6 +477,20 @@ def _undelivered(result: Result, state: DeliveryState, now: datetime) -> dict[st
     }
 
 
+def _log(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Write attempts; on PostgreSQL as a stream, at a third of what so many inserts cost."""
+    if connection.dialect.name != "postgresql":
+        connection.execute(_ATTEMPT, rows)
+        return
+    cursor = connection.connection.cursor()
+    try:
+        with cursor.copy(f"COPY attempts ({', '.join(rows[0])}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(tuple(row.values()))
+    except psycopg.Error as error:
+        raise translated(error, connection.dialect) from error
+
+
 def _attempt_row(result: Result) -> dict[str, object]:
     outcome = result.outcome
     return {
@@ -461,7 +498,7 @@ def _attempt_row(result: Result) -> dict[str, object]:
         "number": result.job.attempts + 1,
         "started_at": result.started_at,
         "duration_ms": outcome.duration_ms,
-        "outcome": outcome.ending,
+        "outcome": outcome.ending.value,
         "status": outcome.status,
         "error": outcome.error[:ERROR_LENGTH] if outcome.error else None,
         "request_headers": "\n".join(result.headers),

@@ -39,6 +39,9 @@ class Scheme(StrEnum):
     V1A = "v1a"  # ed25519, the receiver holds a public key
 
 
+_V1 = f"{Scheme.V1},"
+
+
 class Random(Protocol):
     """A source of randomness; `random.SystemRandom` for anything real."""
 
@@ -113,7 +116,7 @@ def contract_signature(secret_text: bytes, body: bytes) -> str:
 
 def shared_mark(key: bytes, signed: bytes) -> str:
     """Return one entry of `webhook-signature` by a shared secret's bytes: `v1,` and base64."""
-    return f"{Scheme.V1},{b64encode(hmac.digest(key, signed, 'sha256')).decode('ascii')}"
+    return _V1 + b64encode(hmac.digest(key, signed, "sha256")).decode("ascii")
 
 
 def shared_key(text: str) -> bytes:

@@ -18,7 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from keystore import scopes
 from keystore.accounts import Accounts
@@ -33,7 +33,7 @@ from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 from tests.support.server import free_port
 from webhooks import audiences
 from webhooks.catalog import Catalog, EventType
-from webhooks.models import IS_PENDING, Attempt, Delivery, DeliveryState, Event
+from webhooks.models import IS_PENDING, Attempt, Delivery, DeliveryState, Event, Lane
 from webhooks.subscriptions import Subscriptions
 from webhooks.worker import Worker
 
@@ -41,6 +41,7 @@ ROUNDS = 3
 SECONDS = 3  # of wrk in each round
 CONNECTIONS = 64
 DELIVERIES = 20_000
+ENDPOINTS = 20
 BODY = b'{"text": "%s"}' % (b"x" * 2036)  # 2,048 bytes
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -128,8 +129,8 @@ def is_pending(database: Database) -> bool:
 
 
 def fill(database: Database, url: str) -> None:
-    """Subscribe once and put events and their deliveries into the tables, all due."""
-    organization, subscription = subscribe(database, url)
+    """Subscribe, and put events and their deliveries into the tables, all due."""
+    organization, subscriptions = subscribe(database, url)
     now = CLOCK.now()
     events = [uuid4() for _ in range(DELIVERIES)]
     with database.session() as session, writing(session):
@@ -163,22 +164,22 @@ def fill(database: Database, url: str) -> None:
                 {
                     "organization_id": organization,
                     "event_id": event,
-                    "subscription_id": subscription,
+                    "subscription_id": subscriptions[number % ENDPOINTS],
                     "state": DeliveryState.PENDING,
                     "attempts": 0,
                     "throttles": 0,
                     "created_at": now,
                     "due_at": now,
                 }
-                for event in events
+                for number, event in enumerate(events)
             ],
         )
-    with database.session() as session, writing(session):
-        session.connection().exec_driver_sql("ANALYZE")
+        connection.execute(update(Lane).values(turn_at=now))
+    database.analyze()
 
 
-def subscribe(database: Database, url: str) -> tuple[UUID, UUID]:
-    """Return the ids of an organization and of its subscription."""
+def subscribe(database: Database, url: str) -> tuple[UUID, list[UUID]]:
+    """Return the ids of an organization and of its subscriptions."""
     catalog = Catalog()
     catalog.register(BENCH)
     with database.session() as session:
@@ -187,17 +188,21 @@ def subscribe(database: Database, url: str) -> tuple[UUID, UUID]:
         key = Keys(VAULT, CLOCK).create(
             session, organization_id=organization.id, name="Bench", actor=SYSTEM
         )
-    with database.session() as session:
-        subscribed = Subscriptions(VAULT, CLOCK, catalog, LOOPBACK).subscribe(
-            session,
-            organization_id=organization.id,
-            key_id=key.key.id,
-            event_type=BENCH.name,
-            target_url=url,
-            operations=scopes.DEFAULT,
-            actor=SYSTEM,
-        )
-    return organization.id, subscribed.subscription.id
+    subscriptions = Subscriptions(VAULT, CLOCK, catalog, LOOPBACK)
+    made = []
+    for number in range(ENDPOINTS):
+        with database.session() as session:
+            subscribed = subscriptions.subscribe(
+                session,
+                organization_id=organization.id,
+                key_id=key.key.id,
+                event_type=BENCH.name,
+                target_url=f"{url}/{number}",
+                operations=scopes.DEFAULT,
+                actor=SYSTEM,
+            )
+            made.append(subscribed.subscription.id)
+    return organization.id, made
 
 
 def main() -> None:
@@ -228,8 +233,9 @@ def main() -> None:
     show(
         "Delivering an event",
         f"One worker (claim, sign, POST, record attempt and delivery; {DELIVERIES:,} deliveries of "
-        f"2 KB in each round, {len(PROCESSORS)} processors) beside wrk with {CONNECTIONS} "
-        f"connections posting the same, to one nginx on loopback, {ROUNDS} rounds in turns.",
+        f"2 KB to {ENDPOINTS} endpoints in each round, {len(PROCESSORS)} processors) beside wrk "
+        f"with {CONNECTIONS} connections posting the same, to one nginx on loopback, {ROUNDS} "
+        "rounds in turns.",
         Series("wrk, bare POSTs", reference),
         [
             Series("worker, SQLite (synchronous = FULL)", on_sqlite),

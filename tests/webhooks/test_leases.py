@@ -81,7 +81,7 @@ class Desk:
 def test_a_job_brings_all_that_is_needed_to_send_it(desk: Desk, publish: Publish) -> None:
     event = publish(7)
     [job] = desk.claim()
-    assert (job.event_id, job.body) == (event.id, b'{"note": 7}')
+    assert (job.event_id, job.body) == (event.id.hex, b'{"note": 7}')
     assert job.endpoint.target_url == "https://hooks.example.com/northwind"
     assert (job.attempts, job.throttles) == (0, 0)
 
