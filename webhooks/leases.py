@@ -63,6 +63,7 @@ class Job(NamedTuple):
     body: bytes
     attempts: int  # made before
     throttles: int
+    created_at: datetime  # when the event was published, or sent again by somebody's wish
     endpoint: Endpoint
 
 
@@ -91,6 +92,7 @@ class _Row(NamedTuple):
     event_id: str
     attempts: int
     throttles: int
+    created_at: datetime
     body: bytes
     needs: str
     audience_id: int | None
@@ -130,6 +132,7 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
             func.replace(cast_to(of.c.event_id, String), "-", ""),
             of.c.attempts,
             of.c.throttles,
+            of.c.created_at,
             func.coalesce(EventVariant.body, Event.body),
             Event.needs,
             Event.audience_id,
@@ -329,6 +332,7 @@ class _Picking:
                         row.body,
                         row.attempts,
                         row.throttles,
+                        row.created_at,
                         turn.endpoint,
                     )
                 )

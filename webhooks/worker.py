@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import NamedTuple
@@ -42,6 +42,9 @@ SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 HEARTBEATS = 6  # in the length of a lease
 
+#: Told of each batch of results, once it is written; what it raises is logged and stops nothing.
+Observer = Callable[[Sequence[Result]], None]
+
 
 class Worker:
     """Delivers what is due. Many may run on PostgreSQL; on SQLite one uses all there is."""
@@ -60,6 +63,7 @@ class Worker:
         grace: float = 5.0,
         random: Random | None = None,
         authorities: str | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Make a worker; nothing happens before it is run.
 
@@ -79,6 +83,7 @@ class Worker:
         self._random = random or SystemRandom()
         self._owner = hold.new_owner()
         self._waker = waker(db)
+        self._observer = observer
         self._envelopes = Envelopes(vault)
         self._transport: Transport[_Flight] = Transport(
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
@@ -179,7 +184,7 @@ class Worker:
                     return []
                 if written < len(self._results):
                     log.warning("%d results came too late", len(self._results) - written)
-                self._results = []
+                self._let_go_of_results()
         if room:
             self._next_look = time.monotonic() + IDLE_PAUSE
             self._dry = not claim.more
@@ -245,7 +250,16 @@ class Worker:
                     if not _is_about_values(error):
                         raise
                     _stumbled(f"Delivery {result.job.delivery_id}: a result was refused", error)
-        self._results = []
+        self._let_go_of_results()
+
+    def _let_go_of_results(self) -> None:
+        """Forget what is written, and tell of it."""
+        written, self._results = self._results, []
+        if written and self._observer is not None:
+            try:
+                self._observer(written)
+            except Exception as error:  # noqa: BLE001 - deliveries go on, seen or unseen
+                _stumbled("The observer failed", error)
 
     def _launch(self, jobs: Sequence[Job], stop: threading.Event | None = None) -> None:
         """Start sending; when told to stop meanwhile, give back what was not started."""

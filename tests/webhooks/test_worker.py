@@ -1,6 +1,6 @@
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -26,6 +26,7 @@ from tests.support.receiver import (
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from webhooks import leases
 from webhooks.fairness import Room
+from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending
 from webhooks.signing import Signer
@@ -513,3 +514,35 @@ def test_secrets_show_up_in_no_log_line(
     publish()
     worker.run_once()
     assert secret not in caplog.text
+
+
+def test_an_observer_is_told_of_what_is_written_and_cannot_disturb(
+    database: Database,
+    make_worker: MakeWorker,
+    subscribe: Subscribe,
+    publish: Publish,
+    receiver: Receiver,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[Sequence[Result]] = []
+
+    def observer(results: Sequence[Result]) -> None:
+        assert len(attempts(database)) == sum(map(len, told)) + len(results)
+        told.append(results)
+        raise ValueError("cannot count")
+
+    worker = make_worker(observer=observer)
+    subscribe(receiver.url())
+    published = publish(1)
+    clock.advance(3)
+    receiver.then(Answer(503))
+    worker.run_once()
+    clock.advance(timedelta(hours=1).total_seconds())
+    worker.run_once()
+    worker.run_once()
+
+    [first], [second] = told
+    assert (first.outcome.status, second.outcome.status) == (503, 200)
+    assert first.job.created_at == published.created_at
+    assert caplog.text.count("The observer failed (ValueError).") == 2
