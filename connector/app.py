@@ -45,6 +45,7 @@ from keystore.verification import Verification
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
 from webhooks.services import Hooks
+from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
 from webhooks.worker import Worker
 
@@ -134,7 +135,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         leak_feed=LeakFeed(settings.leak_keys_url, clock),
         reach=meetings.reach,
     )
-    return Parts(services, Hooks(catalog, subscriptions), meetings)
+    return Parts(services, Hooks(catalog, subscriptions, SigningSecrets(vault, clock)), meetings)
 
 
 def create_app(parts: Parts) -> Flask:

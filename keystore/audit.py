@@ -28,7 +28,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Our secrets by their look: any prefix of ours but the public Client Key's, also when cut short.
-SECRET = re.compile(r"\bkh(?!k)[a-z][0-9a-z]{12,}|\bwhsec_[0-9a-z+/=]{8,}", re.IGNORECASE)
+SECRET = re.compile(r"\bkh(?!k)[a-z][0-9a-z]{12,}|\bwhs(?:ec|k)_[0-9a-z+/=]{8,}", re.IGNORECASE)
 #: What of a refused call may be written down. Nothing else that was typed: people paste secrets
 #: into the wrong field.
 TELLABLE: Mapping[type[Exception], str] = {GenerationConflict: "generation", NameTaken: "name"}

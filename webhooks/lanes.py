@@ -30,7 +30,7 @@ from keystore import standing
 from keystore.db import Many, one_of
 from keystore.models import Key, User
 from keystore.standing import Standing
-from webhooks.models import Delivery, Lane, Subscription
+from webhooks.models import Delivery, Lane, SigningSecret, Subscription
 
 CHANNEL = "keyhook_deliveries"  # of PostgreSQL's NOTIFY
 
@@ -39,11 +39,13 @@ class Endpoint(NamedTuple):
     """Where the deliveries of a lane go, and what a request to it is made of."""
 
     subscription_id: UUID
+    organization_id: UUID
     target_url: str
     secret_sealed: bytes
     former_secret_sealed: bytes | None
     former_until: datetime | None
     headers_sealed: bytes | None
+    contract_sealed: bytes | None  # the organization's secret
     rate: int | None  # deliveries a minute
     failing_since: datetime | None
 
@@ -61,15 +63,19 @@ _lane = cast("Table", Lane.__table__)
 _delivery = cast("Table", Delivery.__table__)
 _subscription = cast("Table", Subscription.__table__)
 _in_ids = one_of(_lane.c.subscription_id, bindparam("ids", type_=Many(Uuid)))
+_signing_secret = cast("Table", SigningSecret.__table__)
 _now = bindparam("now", type_=_lane.c.turn_at.type)
 _turn = bindparam("turn", type_=_lane.c.turn_at.type)
 #: As the partial indexes have it, word for word.
 IS_READY = and_(_delivery.c.state == literal_column("'pending'"), _delivery.c.lease_token.is_(None))
 IS_FIRST = and_(IS_READY, _delivery.c.attempts == literal_column("0"))
 IS_AGAIN = and_(IS_READY, _delivery.c.attempts > literal_column("0"))
+_elsewhere = {
+    "subscription_id": _lane.c.subscription_id,
+    "contract_sealed": _signing_secret.c.sealed,
+}
 _ENDPOINT = tuple(
-    _lane.c.subscription_id if name == "subscription_id" else _subscription.c[name]
-    for name in Endpoint._fields
+    _elsewhere[name] if name in _elsewhere else _subscription.c[name] for name in Endpoint._fields
 )
 _ANY_DUE = select(_lane.c.subscription_id).where(_lane.c.turn_at <= _now).limit(1)
 _NEXT = (
@@ -77,6 +83,9 @@ _NEXT = (
     .join(_subscription, _subscription.c.id == _lane.c.subscription_id)
     .join(Key, Key.id == _subscription.c.key_id)
     .outerjoin(User, User.id == Key.owner_id)
+    .outerjoin(
+        _signing_secret, _signing_secret.c.organization_id == _subscription.c.organization_id
+    )
     .where(
         _lane.c.turn_at <= _now,
         not_(one_of(_lane.c.subscription_id, bindparam("passed", type_=Many(Uuid)))),

@@ -6,6 +6,7 @@ from typing import cast
 from flask import current_app
 
 from webhooks.catalog import Catalog
+from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
 
 
@@ -15,6 +16,7 @@ class Hooks:
 
     catalog: Catalog
     subscriptions: Subscriptions
+    signing_secrets: SigningSecrets
 
 
 def hooks() -> Hooks:

@@ -3,8 +3,8 @@
 Both schemes of Standard Webhooks sign `id.timestamp.body`. In `v1` sender and receiver share a
 secret, `whsec_` and the base64 of its bytes, which key HMAC-SHA256. In `v1a` the sender signs with
 an ed25519 key (RFC 8032), `whsk_`, and the receiver holds the public half alone, `whpk_`, with
-which nobody can sign. `X-Avoma-Signature` (meetings API, section 3.7) keys HMAC-SHA256 with a
-shared secret's whole text and signs the body alone.
+which nobody can sign. `X-Avoma-Signature` (meetings API, section 3.7) keys HMAC-SHA256 with the
+whole text of a secret that an organization has for all its subscriptions, and signs the body alone.
 """
 
 import hmac
@@ -23,6 +23,7 @@ PREFIX = "whsec_"
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 SECRET_BYTES = 32
+CONTRACT_BYTES = 32  # twice as many hexadecimal characters, as the contract has it
 LEAST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64  # as Standard Webhooks has it
 KEY_BYTES = 32  # of either half of an ed25519 pair
 
@@ -64,6 +65,11 @@ def new_private_key(random: Random) -> SecretValue:
     return SecretValue(PRIVATE_PREFIX + b64encode(random.randbytes(KEY_BYTES)).decode("ascii"))
 
 
+def new_contract_secret(random: Random) -> SecretValue:
+    """Return a new secret for the contract's header: 64 hexadecimal characters."""
+    return SecretValue(random.randbytes(CONTRACT_BYTES).hex())
+
+
 def public_key(private_key: SecretValue) -> str:
     """Return what a receiver needs to check signatures by this private key: `whpk_` and base64.
 
@@ -76,14 +82,13 @@ def public_key(private_key: SecretValue) -> str:
 class Signer:
     """Signs with one secret, or with several while one takes another's place; the newest first."""
 
-    def __init__(self, *secrets: SecretValue) -> None:
-        """Take secrets of either scheme. Raises BadSecret."""
-        texts = [secret.reveal() for secret in secrets]
-        self._marks = [_mark(text) for text in texts]
-        # The contract's header holds one signature only: by the newest secret, as the contract
-        # lets a new one count at once. A private key has no text that both sides know.
-        shared = [text.encode() for text in texts[:1] if text.startswith(PREFIX)]
-        self._contract = shared[0] if shared else None
+    def __init__(self, *secrets: SecretValue, contract: SecretValue | None = None) -> None:
+        """Take secrets of either scheme. Raises BadSecret.
+
+        contract: any text, which keys the contract's header; without one there is no such header.
+        """
+        self._marks = [_mark(secret.reveal()) for secret in secrets]
+        self._contract = None if contract is None else contract.reveal().encode()
 
     def headers(self, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
         """Return the headers that prove where a message comes from.

@@ -44,6 +44,7 @@ from webhooks.models import (
     SubscriptionTeam,
     SubscriptionType,
 )
+from webhooks.seals import headers_context, secret_context
 from webhooks.signing import Random, Scheme
 from webhooks.targets import check_target
 
@@ -124,7 +125,7 @@ class Subscriptions:
             is_active=True,
             created_at=now,
         )
-        subscription.secret_sealed = self._vault.seal(made, seal_context(subscription.id))
+        subscription.secret_sealed = self._vault.seal(made, secret_context(subscription.id))
         self._choose(subscription, chosen, types)
         with writing(session):
             # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
@@ -303,16 +304,6 @@ class Subscriptions:
         """End what was subscribed with a key that is being deleted; in the caller's transaction."""
         which = Subscription.key_id == key.id
         end(session, which, KEY_DELETED, now=self._clock.now(), actor=actor)
-
-
-def seal_context(subscription_id: UUID) -> str:
-    """Return what a signing secret is sealed for, so that it opens in its own row only."""
-    return f"subscription:{subscription_id}"
-
-
-def headers_context(subscription_id: UUID) -> str:
-    """Return what a subscription's own headers are sealed for."""
-    return f"subscription headers:{subscription_id}"
 
 
 def held(

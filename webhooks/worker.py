@@ -24,7 +24,7 @@ from keystore.db import Database, writing
 from keystore.vault import Vault
 from webhooks import fairness, hold, lanes, leases, retry
 from webhooks.addresses import Network
-from webhooks.envelope import Envelopes
+from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.leases import Claim, Job, Result
 from webhooks.outcome import Ending, Outcome
@@ -272,14 +272,16 @@ class Worker:
             self._under_way[job.endpoint.subscription_id] += 1
             self._again += bool(job.attempts)
             try:
-                headers = self._envelopes.headers(job, int(now.timestamp()))
+                lines = self._envelopes.lines(
+                    job.endpoint, message_id(job.event_id), job.body, int(now.timestamp())
+                )
             except Exception as error:  # noqa: BLE001 - one row that is no good stops no other
                 log.warning("Delivery %d cannot be signed: %r", job.delivery_id, error)
                 outcome = Outcome(Ending.UNSENT, 0, error="The signing secret cannot be opened.")
                 self._judge(_Flight(job, now, ()), outcome)
             else:
-                flight = _Flight(job, now, headers)
-                self._transport.start(flight, job.endpoint.target_url, headers, job.body)
+                flight = _Flight(job, now, lines.told)
+                self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
     def _collect(self, wait: float) -> None:
         for flight, outcome in self._transport.poll(wait):

@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
         me,
         meetings,
         notes,
+        signing_secret,
         transcriptions,
         webhooks,
     )
@@ -37,6 +38,7 @@ def init_app(app: Flask) -> None:
         transcriptions,
         notes,
         webhooks,
+        signing_secret,
         events,
         leaks,
     ):

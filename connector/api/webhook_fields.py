@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from flask import request
+
 from connector.api.body import decoded
 from connector.api.key_fields import Fields
+from connector.meetings import moments
 from connector.meetings.fields import as_uuid
 from connector.problems import BadRequest
+from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import choices
 from webhooks.choices import Choices
@@ -95,9 +99,22 @@ def shape(
         "rate": subscription.rate,
         "scheme": Scheme.V1 if subscription.public_key is None else Scheme.V1A,
     }
+    until = subscription.former_until
+    if until is not None and until > access.services().clock.now():
+        known["former_secret_until"] = moments.formatted(until)
     if subscription.public_key is not None:
         return known | {"public_key": subscription.public_key}
     return known if signing_secret is None else known | {"signing_secret": signing_secret.reveal()}
+
+
+def optional_body() -> dict[str, Any]:
+    """Return the request's JSON object; an empty one when there is no body. Raises BadRequest."""
+    if not request.get_data():
+        return {}
+    body = decoded()
+    if not isinstance(body, dict):
+        raise BadRequest("Send a JSON object, or nothing.")
+    return body
 
 
 def _fields(known: frozenset[str]) -> Fields:

@@ -48,7 +48,8 @@ def verify(headers: Any, body: bytes = BODY, *secrets: str | SecretValue, **opti
 
 
 def signed(*secrets: SecretValue, body: bytes = BODY, at: int = NOW) -> dict[str, str]:
-    return Signer(*(secrets or (SECRET,))).headers("evt_1", at, body)
+    secrets = secrets or (SECRET,)
+    return Signer(*secrets, contract=secrets[0]).headers("evt_1", at, body)
 
 
 @given(event=events, seed=st.integers())

@@ -107,6 +107,11 @@ OF_NONE = {
     "GET /webhooks/<subscription_id>/",
     "PATCH /webhooks/<subscription_id>/",
     "DELETE /webhooks/<subscription_id>/",
+    "GET /webhooks/signing-secret/",
+    "PATCH /webhooks/signing-secret/",
+    "DELETE /webhooks/signing-secret/",
+    "POST /webhooks/signing-secret/rotate/",
+    "POST /webhooks/<subscription_id>/rotate/",
     "POST /leaks/github/",
 }
 #: These tell of keys, with bounds of their own (see tests/connector/api/test_keys.py).

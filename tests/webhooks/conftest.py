@@ -11,6 +11,7 @@ import pytest
 from keystore import scopes
 from keystore.audit import SYSTEM, Actor
 from keystore.clock import Clock
+from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.keys import Issued
 from keystore.models import Organization
@@ -20,6 +21,7 @@ from tests.support.receiver import Receiver
 from webhooks import outbox
 from webhooks.catalog import Catalog, EventType
 from webhooks.models import Event, Subscription
+from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscribed, Subscriptions
 from webhooks.worker import Worker
 
@@ -97,6 +99,26 @@ def unsubscribe(
             )
 
     return unsubscribe
+
+
+@pytest.fixture
+def signing_secrets(vault: Vault, clock: Clock) -> SigningSecrets:
+    return SigningSecrets(vault, clock)
+
+
+@pytest.fixture
+def set_secret(
+    database: Database, signing_secrets: SigningSecrets, organization: Organization
+) -> Callable[[str], SecretValue]:
+    """Key the contract's header of all of Northwind."""
+
+    def set_secret(text: str) -> SecretValue:
+        with database.session() as session:
+            return signing_secrets.set_for_organization(
+                session, text, organization_id=organization.id, actor=ADA
+            )
+
+    return set_secret
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import hmac
+import re
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from random import Random, SystemRandom
@@ -15,6 +16,8 @@ from webhooks.signing import Signer
 
 SECRET = SecretValue("whsec_" + b64encode(b"northwind" * 3).decode())
 
+TEXT = SecretValue("of all")
+
 ids = st.from_regex(r"evt_[0-9a-f]{32}", fullmatch=True)
 texts = st.text().map(str.encode)
 
@@ -27,16 +30,14 @@ def test_a_new_secret_is_32_random_bytes_behind_a_prefix_that_scanners_know() ->
 
 
 def test_signs_as_an_example_worked_out_by_hand() -> None:
-    signed = Signer(SECRET).headers("evt_1", 1767225600, b'{"note": 1}')
+    signed = Signer(SECRET, contract=TEXT).headers("evt_1", 1767225600, b'{"note": 1}')
     key = b"northwind" * 3
     expected = hmac.new(key, b'evt_1.1767225600.{"note": 1}', "sha256").digest()
     assert signed == {
         "webhook-id": "evt_1",
         "webhook-timestamp": "1767225600",
         "webhook-signature": "v1," + b64encode(expected).decode(),
-        "x-avoma-signature": hmac.new(
-            SECRET.reveal().encode(), b'{"note": 1}', "sha256"
-        ).hexdigest(),
+        "x-avoma-signature": hmac.new(b"of all", b'{"note": 1}', "sha256").hexdigest(),
     }
 
 
@@ -54,7 +55,6 @@ def test_signs_with_a_private_key_what_the_public_key_alone_can_check(
 ) -> None:
     private_key = signing.new_private_key(Random(seed))
     signed = Signer(private_key).headers(message_id, 7, body)
-    assert "x-avoma-signature" not in signed, "there is no secret that both sides know"
     scheme, signature = signed["webhook-signature"].split(",")
     assert scheme == "v1a"
     public = signing.public_key(private_key).removeprefix("whpk_")
@@ -70,13 +70,18 @@ def test_in_an_overlap_all_secrets_sign_the_newest_first() -> None:
     assert together["webhook-signature"].split(" ") == [one["webhook-signature"] for one in parts]
 
 
-def test_the_contracts_header_is_by_the_newest_secret_alone() -> None:
-    other = signing.new_secret(Random(2))
-    alone = Signer(SECRET).headers("evt_1", 1, b"{}")
-    overlap = Signer(SECRET, other).headers("evt_1", 1, b"{}")
-    assert overlap["x-avoma-signature"] == alone["x-avoma-signature"]
-    exchanged = Signer(signing.new_private_key(Random(1)), SECRET).headers("evt_1", 1, b"{}")
-    assert "x-avoma-signature" not in exchanged
+def test_the_contracts_header_is_by_the_secret_of_all_and_absent_without_one() -> None:
+    private_key = signing.new_private_key(Random(1))
+    found = {
+        Signer(*secrets, contract=TEXT).headers("evt_1", 1, b"{}")["x-avoma-signature"]
+        for secrets in ((SECRET,), (private_key,), (private_key, SECRET))
+    }
+    assert found == {hmac.new(b"of all", b"{}", "sha256").hexdigest()}
+    assert "x-avoma-signature" not in Signer(SECRET, private_key).headers("evt_1", 1, b"{}")
+
+
+def test_a_new_secret_of_all_is_64_hexadecimal_characters() -> None:
+    assert re.fullmatch("[0-9a-f]{64}", signing.new_contract_secret(SystemRandom()).reveal())
 
 
 @given(seed=st.integers(), message_id=ids, body=texts)
@@ -96,10 +101,10 @@ def test_the_library_refuses_what_was_changed_on_the_way(
     cut = where % (len(text) + 1)
     changed = (text[:cut] + other + text[cut:]).encode()
     secret = signing.new_secret(Random(seed))
-    signed = Signer(secret).headers("evt_1", _now(), body)
+    signed = Signer(secret, contract=TEXT).headers("evt_1", _now(), body)
     with pytest.raises(WebhookVerificationError):
         Webhook(secret.reveal()).verify(changed, signed, json_parse=False)
-    avoma = Signer(secret).headers("evt_1", 0, changed)["x-avoma-signature"]
+    avoma = Signer(secret, contract=TEXT).headers("evt_1", 0, changed)["x-avoma-signature"]
     assert avoma != signed["x-avoma-signature"]
 
 
@@ -116,8 +121,8 @@ def test_the_library_refuses_another_id_time_and_secret() -> None:
 
 
 def test_the_contract_signature_covers_the_body_alone() -> None:
-    first = Signer(SECRET).headers("evt_1", 1, b"{}")
-    again = Signer(SECRET).headers("evt_1", 2, b"{}")
+    first = Signer(SECRET, contract=TEXT).headers("evt_1", 1, b"{}")
+    again = Signer(SECRET, contract=TEXT).headers("evt_1", 2, b"{}")
     assert first["x-avoma-signature"] == again["x-avoma-signature"]
     assert first["webhook-signature"] != again["webhook-signature"]
 

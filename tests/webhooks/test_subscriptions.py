@@ -28,8 +28,9 @@ from webhooks.errors import (
     UnknownEventType,
 )
 from webhooks.models import Delivery, DeliveryState, Subscription
+from webhooks.seals import headers_context, secret_context
 from webhooks.signing import Scheme
-from webhooks.subscriptions import Subscriptions, headers_context, seal_context
+from webhooks.subscriptions import Subscriptions
 
 URL = "https://hooks.example.com/northwind"
 
@@ -83,9 +84,9 @@ def test_the_signing_secret_is_shown_once_and_stored_sealed_for_its_own_row(
     with database.session() as session, session.begin():
         stored = session.get_one(Subscription, first.subscription.id)
     assert secret.encode() not in stored.secret_sealed
-    assert vault.open(stored.secret_sealed, seal_context(stored.id)).reveal() == secret
+    assert vault.open(stored.secret_sealed, secret_context(stored.id)).reveal() == secret
     with pytest.raises(VaultError):
-        vault.open(stored.secret_sealed, seal_context(second.subscription.id))
+        vault.open(stored.secret_sealed, secret_context(second.subscription.id))
 
 
 def test_a_bad_subscription_changes_nothing(
@@ -127,7 +128,7 @@ def test_in_scheme_v1a_the_public_key_is_shown_and_the_private_one_kept(
     made = subscribe(URL, scheme=Scheme.V1A)
     with database.session() as session, session.begin():
         stored = session.get_one(Subscription, made.subscription.id)
-    private = vault.open(stored.secret_sealed, seal_context(stored.id))
+    private = vault.open(stored.secret_sealed, secret_context(stored.id))
     assert private.reveal().startswith("whsk_")
     assert signing.public_key(private) == stored.public_key == made.signing_secret.reveal()
 

@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock, SystemClock
+from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import (
@@ -75,9 +76,11 @@ def test_delivers_what_was_published_signed_for_its_subscriber(
     worker: Worker,
     database: Database,
     clock: ManualClock,
+    set_secret: Callable[[str], SecretValue],
 ) -> None:
     clock.advance(SystemClock().now() - clock.now())  # the verifying library reads the machine's
     secret = subscribe(receiver.url("/northwind")).signing_secret
+    contract = set_secret("a-secret-of-all-of-Northwind")
     event = publish(7)
     assert worker.run_once() == 1
     [request] = receiver.requests
@@ -87,7 +90,8 @@ def test_delivers_what_was_published_signed_for_its_subscriber(
     assert request.headers["webhook-id"] == f"evt_{event.id.hex}"
     assert Webhook(secret.reveal()).verify(request.body, request.headers) == {"note": 7}
     timestamp = int(clock.now().timestamp())
-    signed = Signer(secret).headers(f"evt_{event.id.hex}", timestamp, request.body)
+    signer = Signer(secret, contract=contract)
+    signed = signer.headers(f"evt_{event.id.hex}", timestamp, request.body)
     assert signed.items() <= request.headers.items()
     [delivery], [attempt] = deliveries(database), attempts(database)
     assert (delivery.state, delivery.attempts) == ("delivered", 1)

@@ -91,7 +91,7 @@ def test_a_delivery_s_page_tells_its_story(
         assert piece in page
     assert page.index("HTTP 503") < page.index("Timed out")
     assert f"evt_{event.id.hex}" in page
-    assert receiver.requests[0].headers["x-avoma-signature"] in page
+    assert receiver.requests[0].headers["webhook-signature"] in page
     assert "&#34;note&#34;: 7" in page
     assert receiver.url("/northwind") in page
     assert secret not in page
