@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
+from zlib import crc32
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ class Flood:
 
 @dataclass(frozen=True)
 class OnceEach:
-    """Treat the first request of each message so; when it comes again, answer with 200."""
+    """Treat the first request of a message so; when it comes again, answer with 200.
+
+    one_in: how many messages there are to one that is treated so, more or less.
+    """
 
     first: "Behaviour"
+    one_in: int = 1
 
 
 Behaviour = Answer | OnceEach | Together | Hang | Drip | CloseEarly | Raw | Flood
@@ -217,10 +222,11 @@ class Receiver:
             behaviour = self._script.popleft() if self._script else self.default
         if not isinstance(behaviour, OnceEach):
             return behaviour
-        message = (request.path, request.headers["webhook-id"])
-        is_new = message not in self._known
-        self._known.add(message)
-        return behaviour.first if is_new else Answer()
+        message_id = request.headers["webhook-id"]
+        is_new = (request.path, message_id) not in self._known
+        self._known.add((request.path, message_id))
+        is_chosen = crc32(message_id.encode()) % behaviour.one_in == 0
+        return behaviour.first if is_new and is_chosen else Answer()
 
     async def _behave(self, behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
         """Do as ordered; return whether the connection may be used again."""

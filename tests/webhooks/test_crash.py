@@ -46,8 +46,8 @@ LATER = timedelta(minutes=10)
 SLOW = "/slow"
 PATHS: dict[str, Behaviour] = {
     "/well": Answer(delay=0.01),
-    "/sick": OnceEach(Answer(500)),
-    "/busy": OnceEach(Answer(429, {"Retry-After": "20"})),
+    "/sick": OnceEach(Answer(500), one_in=4),
+    "/busy": OnceEach(Answer(429, {"Retry-After": "20"}), one_in=4),
 }
 
 
