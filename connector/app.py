@@ -37,6 +37,7 @@ from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
 from keystore.smtp import Smtp, Transport
+from keystore.teams import Teams
 from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
@@ -127,6 +128,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         second_factor=SecondFactor(vault, clock),
         people=people,
         members=Members(clock),
+        teams=Teams(clock),
         mail=mails,
         invitations=Invitations(accounts, mails, clock, base_url=settings.base_url),
         resets=resets,

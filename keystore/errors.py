@@ -143,6 +143,12 @@ class TooManyFailures(KeystoreError):
         )
 
 
+class NoSuchTeam(KeystoreError):
+    """No team of this organization has this id."""
+
+    detail = "There is no such team in your organization."
+
+
 class NoSuchPerson(KeystoreError):
     """Nobody of this organization has this id."""
 

@@ -27,6 +27,7 @@ from keystore.scopes import Reach, Rights
 from keystore.second_factor import SecondFactor
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.teams import Teams
 from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
@@ -57,6 +58,7 @@ class Services:
     second_factor: SecondFactor
     people: People
     members: Members
+    teams: Teams
     mail: Mails
     invitations: Invitations
     resets: Resets

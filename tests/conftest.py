@@ -40,6 +40,7 @@ from keystore.second_factor import SecondFactor
 from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.settings import Settings
+from keystore.teams import Teams
 from keystore.throttle import Throttle
 from keystore.tokens import Tokens
 from keystore.uses import Uses
@@ -209,6 +210,7 @@ def services(
         second_factor=SecondFactor(vault, clock),
         people=people,
         members=Members(clock),
+        teams=Teams(clock),
         mail=mails,
         invitations=Invitations(accounts, mails, clock, base_url=base_url),
         resets=resets,

@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
         meetings,
         notes,
         signing_secret,
+        teams,
         transcriptions,
         webhooks,
     )
@@ -39,6 +40,7 @@ def init_app(app: Flask) -> None:
         notes,
         webhooks,
         signing_secret,
+        teams,
         events,
         leaks,
     ):

@@ -21,6 +21,7 @@ from keystore.pages import (
     people,
     rates,
     second_factor,
+    teams,
     words,
 )
 from keystore.pages.mailing import EXTENSION as MAILS_PAGE
@@ -69,6 +70,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(second_factor.blueprint)
     app.register_blueprint(people.blueprint)
     app.register_blueprint(invitations.blueprint)
+    app.register_blueprint(teams.blueprint)
     app.register_blueprint(forgotten.blueprint)
     _declare_static_files_public(app)
 

@@ -32,11 +32,13 @@ def people_page(form: InviteForm, status: int = HTTPStatus.OK) -> ResponseReturn
         listed = services().people.list(db, organization_id)
         invited = services().invitations.list(db, organization_id)
         factors = services().second_factor.used_by(db, organization_id)
+        teams = services().teams.list(db, organization_id)
     page = render_template(
         "people.html",
         people=listed,
         invited=invited,
         factors=factors,
+        teams=teams,
         form=form,
         now=services().clock.now(),
     )

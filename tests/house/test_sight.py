@@ -112,6 +112,7 @@ OF_NONE = {
     "DELETE /webhooks/signing-secret/",
     "POST /webhooks/signing-secret/rotate/",
     "POST /webhooks/<subscription_id>/rotate/",
+    "GET /teams/",
     "POST /leaks/github/",
 }
 #: These tell of keys, with bounds of their own (see tests/connector/api/test_keys.py).
