@@ -45,9 +45,12 @@ from keystore.vault import Vault
 from keystore.verification import Verification
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
+from webhooks.consent import Consent
+from webhooks.exchange import Exchange
 from webhooks.services import Hooks
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
+from webhooks.trials import Trials
 from webhooks.worker import Worker
 
 
@@ -93,7 +96,14 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     for event_type in (*meeting_events.event_types(), *key_events.event_types()):
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
-    subscriptions = Subscriptions(vault, clock, catalog, allow_networks=settings.allow_networks)
+    exchange = Exchange(allow_networks=settings.allow_networks, timeout=settings.delivery_timeout)
+    subscriptions = Subscriptions(
+        vault,
+        clock,
+        catalog,
+        allow_networks=settings.allow_networks,
+        consent=Consent(exchange, settings.base_url),
+    )
     accounts, mails = Accounts(clock), Mails(vault)
     told = [publishing.publish]
     people = People(accounts, mails, clock, base_url=settings.base_url, on_event=told)
@@ -137,7 +147,16 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         leak_feed=LeakFeed(settings.leak_keys_url, clock),
         reach=meetings.reach,
     )
-    return Parts(services, Hooks(catalog, subscriptions, SigningSecrets(vault, clock)), meetings)
+    return Parts(
+        services,
+        Hooks(
+            catalog,
+            subscriptions,
+            SigningSecrets(vault, clock),
+            Trials(vault, clock, catalog, exchange),
+        ),
+        meetings,
+    )
 
 
 def create_app(parts: Parts) -> Flask:

@@ -1,5 +1,8 @@
 """What can go wrong on this floor. Each error's text is one sentence that says what to do."""
 
+from datetime import timedelta
+from math import ceil
+
 
 class WebhooksError(Exception):
     """Something the caller asked for cannot be done; nothing was changed."""
@@ -61,6 +64,28 @@ class SubscriptionEnded(WebhooksError):
     """It has ended, which is final."""
 
     detail = "The subscription has ended; subscribe again."
+
+
+class NotConfirmed(WebhooksError):
+    """Whoever is at the target did not say that they want events; nothing was changed."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"The target did not confirm, when asked by {how}, that it wants events.")
+
+
+class TooSoon(WebhooksError):
+    """It was tried out a moment ago; `seconds`: how long to wait."""
+
+    def __init__(self, wait: timedelta) -> None:
+        self.seconds = max(1, ceil(wait.total_seconds()))
+        super().__init__(f"It was tried out a moment ago; try again in {self.seconds} s.")
+
+
+class Busy(WebhooksError):
+    """Too many others wait for the answers of their targets."""
+
+    detail = "The server waits for other targets at the moment; try again in a few seconds."
+    seconds = 5
 
 
 class SubscriptionNotFound(WebhooksError):

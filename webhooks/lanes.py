@@ -109,6 +109,14 @@ _RUN_DRY = (
     .where(_in_ids)
     .values(turn_at=case((_next_retry <= _now, _now), else_=_next_retry))
 )
+_ONE_ENDPOINT = (
+    select(*_ENDPOINT)
+    .join(_subscription, _subscription.c.id == _lane.c.subscription_id)
+    .outerjoin(
+        _signing_secret, _signing_secret.c.organization_id == _subscription.c.organization_id
+    )
+    .where(_THIS)
+)
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
 _CALL = update(_lane).where(_in_ids, _IS_LATER).values(turn_at=_turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
@@ -136,6 +144,11 @@ _FORGOTTEN = select(_lane.c.subscription_id).where(
 def open_lane(session: Session, subscription_id: UUID) -> None:
     """Give a new subscription its lane."""
     session.execute(insert(_lane).values(subscription_id=subscription_id))
+
+
+def endpoint(session: Session, subscription_id: UUID) -> Endpoint:
+    """Return where the deliveries of a subscription go, and what requests to it are made of."""
+    return Endpoint._make(session.execute(_ONE_ENDPOINT, {"lane": subscription_id}).one())
 
 
 def any_due(session: Session, now: datetime) -> bool:

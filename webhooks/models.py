@@ -111,6 +111,8 @@ class Subscription(Base):
     #: Whether events are sent: not when it has ended, nor while it is switched off.
     is_active: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When somebody last tried it out; see `trials`.
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Since when every attempt has failed; NULL: the last one did not, or there was none.
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Per cent of the time for failing at which somebody was warned last.

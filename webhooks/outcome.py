@@ -28,6 +28,7 @@ class Outcome(NamedTuple):
     error: str | None = None
     retry_after: str | None = None  # the header's text as received
     excerpt: str = ""  # the beginning of the answer's body
+    head: bytes = b""  # the header lines, of an answer for which somebody waits
 
     @property
     def delivered(self) -> bool:

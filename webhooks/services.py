@@ -8,6 +8,7 @@ from flask import current_app
 from webhooks.catalog import Catalog
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
+from webhooks.trials import Trials
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Hooks:
     catalog: Catalog
     subscriptions: Subscriptions
     signing_secrets: SigningSecrets
+    trials: Trials
 
 
 def hooks() -> Hooks:

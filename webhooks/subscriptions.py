@@ -26,7 +26,8 @@ from keystore.vault import Vault
 from webhooks import choices, lanes, signing
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog, EventType
-from webhooks.choices import Choices
+from webhooks.choices import Choices, Verify
+from webhooks.consent import Consent, method_for
 from webhooks.errors import (
     BadChoice,
     KeyEnded,
@@ -74,9 +75,13 @@ class Subscriptions:
         clock: Clock,
         catalog: Catalog,
         allow_networks: Sequence[Network] = (),
+        *,
         random: Random | None = None,
+        consent: Consent | None = None,
     ) -> None:
+        """Take what is needed; consent: who asks the owners of targets, if a subscriber wishes."""
         self._vault = vault
+        self._consent = consent
         self._clock = clock
         self._catalog = catalog
         self._allowed = tuple(allow_networks)
@@ -96,13 +101,15 @@ class Subscriptions:
         target_type: int | None = None,
         chosen: Choices = Choices(),  # noqa: B008 - a value
         scheme: Scheme = Scheme.V1,
+        verify: Verify | None = None,
     ) -> Subscribed:
         """Send events of one or several types to a URL from now on, as far as the key may see them.
 
         operations: the scopes of whoever asks, perhaps less than the key's. target_type: as in
         `choices.target_type`. The same URL may subscribe twice, as platforms make a subscription
-        per automation. Raises UnknownEventType, ScopeLacking, BadTarget, BadTargetType, BadChoice,
-        KeyEnded.
+        per automation. verify: ask first whoever is at the URL (platforms are not asked); without
+        their consent there is no subscription. Raises UnknownEventType, ScopeLacking, BadTarget,
+        BadTargetType, BadChoice, KeyEnded, NotConfirmed, Busy.
         """
         types = choices.wanted(self._catalog, event_type, operations)
         names = [one.name for one in types]
@@ -122,11 +129,13 @@ class Subscriptions:
             header_names="",
             by_team=False,
             public_key=signing.public_key(made) if scheme is Scheme.V1A else None,
+            verify=method_for(target_url, target_type, verify),
             is_active=True,
             created_at=now,
         )
         subscription.secret_sealed = self._vault.seal(made, secret_context(subscription.id))
         self._choose(subscription, chosen, types)
+        self._confirm(subscription, target_url)
         with writing(session):
             # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
             alive = select(Key.id).where(Key.id == key_id, Key.deleted_at.is_(None))
@@ -167,10 +176,15 @@ class Subscriptions:
         A new target, new headers and a new rate count for what waits, too. caller: the rights of
         whoever asks. They must be those of the key that subscribed, or more: what that key sees is
         not to be turned to where it did not send it. `only_of` as in `list`. Raises as `subscribe`,
-        SubscriptionNotFound, SubscriptionEnded, RightsLacking.
+        SubscriptionNotFound, SubscriptionEnded, RightsLacking. Where consent was asked for, it is
+        asked for again at a new target.
         """
         if target_url is not None:
             check_target(target_url, self._allowed)
+            with session.begin():
+                present = _found(session, subscription_id, organization_id, only_of)
+            if target_url != present.target_url:
+                self._confirm(present, target_url)
         with writing(session):
             subscription = held(session, subscription_id, organization_id, only_of)
             before = _told(subscription, _teams(session, subscription))
@@ -200,6 +214,13 @@ class Subscriptions:
                 after={name: after[name] for name in changed},
             )
         return subscription
+
+    def _confirm(self, subscription: Subscription, target_url: str) -> None:
+        """Ask whoever is at a URL, if that was wished for; no transaction is open meanwhile."""
+        how = Verify(subscription.verify) if subscription.verify else None
+        how = method_for(target_url, subscription.target_type, how)
+        if how is not None and self._consent is not None:
+            self._consent.ask(target_url, how)
 
     def _choose(
         self, subscription: Subscription, chosen: Choices, types: Iterable[EventType]

@@ -59,11 +59,13 @@ class Transport(Generic[T]):
         timeout: float,
         allow_networks: Sequence[Network] = (),
         authorities: str | None = None,
+        method: str | None = None,
     ) -> None:
         """Make ready to send.
 
         timeout: seconds for a whole attempt. authorities: a PEM file of certificate authorities to
-        trust instead of the machine's.
+        trust instead of the machine's. method: how each request is made; outcomes then have the
+        answer's header lines, too.
         """
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * slots)
@@ -71,6 +73,9 @@ class Transport(Generic[T]):
         self._idle: list[_Slot[T]] = [
             _Slot(timeout, tuple(allow_networks), authorities) for _ in range(slots)
         ]
+        if method is not None:
+            for slot in self._idle:
+                slot.speak(method)
         self._busy: set[_Slot[T]] = set()
         self._finished: list[tuple[T, Outcome]] = []
 
@@ -161,6 +166,7 @@ class _Slot(Generic[T]):
         self._kept = b""
         self._read = 0
         self._refused = False
+        self._keeps_head = False
         self.curl: Any = pycurl.Curl()
         self.curl.slot = self
         for option, value in (
@@ -180,6 +186,11 @@ class _Slot(Generic[T]):
             (pycurl.WRITEFUNCTION, self._hear_body),
         ):
             self.curl.setopt(option, value)
+
+    def speak(self, method: str) -> None:
+        """Make requests of this method, and keep the header lines of answers."""
+        self._keeps_head = True
+        self.curl.setopt(pycurl.CUSTOMREQUEST, method)
 
     def load(self, ticket: T, url: str, headers: Sequence[str], body: bytes) -> None:
         """Set up one request."""
@@ -213,6 +224,7 @@ class _Slot(Generic[T]):
             error=error,
             retry_after=None if status in SUCCESS else self._retry_after(),
             excerpt=self._kept.decode("utf-8", "replace"),
+            head=self._head.getvalue() if self._keeps_head else b"",
         )
 
     def _open_socket(self, purpose: int, address: Any) -> Any:

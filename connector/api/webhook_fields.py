@@ -15,14 +15,15 @@ from connector.problems import BadRequest
 from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import choices
-from webhooks.choices import Choices
+from webhooks.choices import Choices, Verify
 from webhooks.models import Subscription
 from webhooks.signing import Scheme
+from webhooks.trials import Trial
 
 CHANGEABLE = frozenset(
     {"event_type", "event_types", "target_url", "teams", "without", "headers", "rate"}
 )
-NEW = CHANGEABLE | {"target_type", "scheme"}
+NEW = CHANGEABLE | {"target_type", "scheme", "verify"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class New:
     target_type: int | None
     chosen: Choices
     scheme: Scheme
+    verify: Verify | None
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,21 @@ def new() -> New:
     ):
         fields.wrong["target_type"] = ["Choose 1 (Zapier) or 2 (organization)."]
     scheme = fields.body.get("scheme", Scheme.V1)
-    if scheme not in {*Scheme} if isinstance(scheme, str) else True:
+    if scheme not in tuple(Scheme):
         fields.wrong["scheme"] = ["Choose v1 (a shared secret) or v1a (a key pair)."]
+    verify = fields.body.get("verify")
+    if verify is not None and verify not in tuple(Verify):
+        fields.wrong["verify"] = [f"Choose one of {', '.join(Verify)}, or leave it out."]
     chosen = _chosen(fields)
     fields.check()
-    return New(event_types or (), target_url, target_type, chosen, Scheme(scheme))
+    return New(
+        event_types or (),
+        target_url,
+        target_type,
+        chosen,
+        Scheme(scheme),
+        Verify(verify) if verify else None,
+    )
 
 
 def changed() -> Changed:
@@ -97,6 +109,7 @@ def shape(
         "without": subscription.without.split(),
         "headers": subscription.header_names.split(),
         "rate": subscription.rate,
+        "verify": subscription.verify,
         "scheme": Scheme.V1 if subscription.public_key is None else Scheme.V1A,
     }
     until = subscription.former_until
@@ -105,6 +118,28 @@ def shape(
     if subscription.public_key is not None:
         return known | {"public_key": subscription.public_key}
     return known if signing_secret is None else known | {"signing_secret": signing_secret.reveal()}
+
+
+def trial_shape(trial: Trial) -> dict[str, Any]:
+    """Return what was sent to try a subscription out, and what came of it."""
+    outcome = trial.answer.outcome
+    response = {
+        "status": outcome.status,
+        "headers": trial.answer.headers,
+        "body": outcome.excerpt,
+        "is_cut": trial.answer.is_cut,
+    }
+    return {
+        "delivered": outcome.delivered,
+        "duration_ms": outcome.duration_ms,
+        "error": outcome.error,
+        "request": {
+            "url": trial.url,
+            "headers": dict(line.split(": ", 1) for line in trial.lines),
+            "body": trial.body.decode(),
+        },
+        "response": response if outcome.status is not None else None,
+    }
 
 
 def optional_body() -> dict[str, Any]:

@@ -10,18 +10,28 @@ from flask.typing import ResponseReturnValue
 
 from connector import auth
 from connector.api import webhook_fields
+from connector.api.key_fields import Fields
 from connector.meetings.fields import as_uuid
-from connector.problems import BadRequest, Conflict, Forbidden, NotFound
+from connector.problems import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import services
 from webhooks.errors import (
     BadChoice,
+    Busy,
     KeyEnded,
     RightsLacking,
     ScopeLacking,
     SubscriptionEnded,
     SubscriptionNotFound,
+    TooSoon,
     WebhooksError,
 )
 from webhooks.models import Subscription
@@ -63,6 +73,7 @@ def subscribe() -> ResponseReturnValue:
             actor=auth.actor(),
             chosen=wish.chosen,
             scheme=wish.scheme,
+            verify=wish.verify,
         )
     answer = shown(made.subscription, made.signing_secret)
     answer.status_code = HTTPStatus.CREATED
@@ -126,6 +137,29 @@ def unsubscribe(subscription_id: str) -> ResponseReturnValue:
     return shown(ended)
 
 
+@bp.post("/webhooks/<subscription_id>/test/", strict_slashes=False)
+@auth.scoped("webhooks:manage")
+def try_out(subscription_id: str) -> ResponseReturnValue:
+    """Send a made-up event at once; 200 with what was sent and what came back, whatever it was.
+
+    `{"event_type": "AINOTE"}`: that one's sample, else `test.ping`. It is no delivery: it is in no
+    log and never tried again.
+    """
+    fields = Fields(webhook_fields.optional_body(), frozenset({"event_type"}))
+    event_type = fields.text("event_type") if "event_type" in fields else None
+    fields.check()
+    with refusing(), access.services().db.session() as session:
+        trial = services.hooks().trials.send(
+            session,
+            uuid(subscription_id),
+            organization_id=auth.principal().organization_id,
+            actor=auth.actor(),
+            only_of=only_of(),
+            event_type=event_type,
+        )
+    return jsonify(webhook_fields.trial_shape(trial))
+
+
 def shown(subscription: Subscription, signing_secret: SecretValue | None = None) -> Response:
     """Answer with one subscription."""
     with access.services().db.session() as session:
@@ -165,6 +199,9 @@ def refusing() -> Iterator[None]:
         raise NotFound(error.detail) from error
     except SubscriptionEnded as error:
         raise Conflict(error.detail) from error
+    except (TooSoon, Busy) as error:
+        late = TooManyRequests if isinstance(error, TooSoon) else Unavailable
+        raise late(error.detail, headers={"Retry-After": str(error.seconds)}) from error
     except BadChoice as error:
         raise BadRequest(fields={error.field: [error.detail]}) from error
     except WebhooksError as error:

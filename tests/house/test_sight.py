@@ -113,6 +113,7 @@ OF_NONE = {
     "POST /webhooks/signing-secret/rotate/",
     "POST /webhooks/<subscription_id>/rotate/",
     "GET /teams/",
+    "POST /webhooks/<subscription_id>/test/",
     "POST /leaks/github/",
 }
 #: These tell of keys, with bounds of their own (see tests/connector/api/test_keys.py).

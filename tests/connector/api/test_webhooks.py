@@ -12,6 +12,7 @@ from keystore.keys import Issued
 from keystore.models import User
 from keystore.scopes import DataScope
 from tests.connector.api.conftest import AddCaller
+from tests.support.receiver import Answer, Receiver
 from webhooks.targets import check_target
 
 TARGET = "https://hooks.zapier.com/hooks/standard/1/abc/"
@@ -161,6 +162,48 @@ def test_a_change_that_is_wrong_is_refused_by_field(
     assert answer.status_code == 400, answer.data
     assert told in answer.get_json()["detail"]
     assert api.get(path).json == before
+
+
+def test_a_subscription_is_tried_out(api: FlaskClient, add_caller: AddCaller) -> None:
+    with Receiver() as receiver:
+        made = subscribe(api, target_url=receiver.url(), headers={"x-token": "sesame"})
+        path = f"/v1/webhooks/{made['id']}/test/"
+        receiver.then(Answer(202, {"x-seen": "yes"}, b"thanks"))
+        answer = api.post(path, json={"event_type": "AINOTE"})
+        assert answer.status_code == 200, answer.data
+        told = answer.get_json()
+        [request] = receiver.requests
+        assert told["request"]["url"] == receiver.url()
+        assert told["request"]["body"].encode() == request.body
+        signature = told["request"]["headers"]["webhook-signature"]
+        assert signature == request.headers["webhook-signature"]
+        assert (request.headers["x-token"], told["request"]["headers"]["x-token"]) == (
+            "sesame",
+            "***",
+        )
+        assert (told["delivered"], told["error"]) == (True, None)
+        assert (told["response"]["status"], told["response"]["body"]) == (202, "thanks")
+        assert told["response"]["headers"]["x-seen"] == "yes"
+
+        soon = api.post(path)
+        assert (soon.status_code, soon.headers["Retry-After"]) == (429, "5")
+        assert api.post(path, json={"event_type": 1}).status_code == 400
+        assert add_caller(*scopes.READING).post(path).status_code == 403
+    assert api.post(f"/v1/webhooks/{uuid4()}/test/").status_code == 404
+
+
+def test_a_target_that_does_not_confirm_gets_no_subscription(api: FlaskClient) -> None:
+    with Receiver() as receiver:
+        body = {"event_type": "AINOTE", "target_url": receiver.url(), "verify": "options"}
+        refused = api.post("/v1/webhooks/", json=body)
+        assert (refused.status_code, "did not confirm" in refused.text) == (400, True)
+        assert api.get("/v1/webhooks/").get_json()["count"] == 0
+        receiver.then(Answer(200, {"WebHook-Allowed-Origin": "127.0.0.1"}))
+        assert subscribe(api, **body)["verify"] == "options"
+        assert api.post("/v1/webhooks/", json=body | {"verify": "shout"}).status_code == 400
+        asked = len(receiver.requests)
+        assert subscribe(api, verify="challenge")["verify"] is None, "Zapier is never asked"
+        assert len(receiver.requests) == asked
 
 
 def test_only_who_sees_as_much_turns_a_subscription_elsewhere(

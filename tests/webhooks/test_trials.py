@@ -1,0 +1,103 @@
+"""A subscriber tries a subscription out and sees what was sent and what came back."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+
+from keystore.clock import ManualClock
+from keystore.db import Database
+from keystore.models import Organization
+from keystore.vault import Vault
+from tests.support.receiver import Answer, Receiver
+from tests.webhooks.conftest import ADA, LOOPBACK, End, Subscribe
+from webhooks.catalog import Catalog
+from webhooks.choices import Choices
+from webhooks.errors import SubscriptionEnded, TooSoon, UnknownEventType
+from webhooks.exchange import Exchange
+from webhooks.models import Attempt, Delivery, Event, Subscription
+from webhooks.signing import Signer
+from webhooks.trials import Trial, Trials
+
+Try = Callable[..., Trial]
+
+
+@pytest.fixture
+def try_out(
+    database: Database,
+    vault: Vault,
+    clock: ManualClock,
+    catalog: Catalog,
+    organization: Organization,
+) -> Try:
+    trials = Trials(vault, clock, catalog, Exchange(allow_networks=LOOPBACK))
+
+    def try_out(subscription: Subscription, event_type: str | None = None) -> Trial:
+        with database.session() as session:
+            return trials.send(
+                session,
+                subscription.id,
+                organization_id=organization.id,
+                actor=ADA,
+                event_type=event_type,
+            )
+
+    return try_out
+
+
+def test_a_made_up_event_is_sent_signed_to_the_target_and_told_of(
+    database: Database,
+    subscribe: Subscribe,
+    try_out: Try,
+    receiver: Receiver,
+    clock: ManualClock,
+) -> None:
+    own = Choices(headers={"authorization": "Bearer of-the-receiver"})
+    made = subscribe(receiver.url("/hook"), chosen=own)
+    receiver.then(Answer(500, {"x-why": "tired"}, b"try later"))
+    trial = try_out(made.subscription, "note.ready")
+    [request] = receiver.requests
+    assert (request.path, request.body, trial.body) == ("/hook", b'{"note":1}', b'{"note":1}')
+    signed = Signer(made.signing_secret).headers(
+        request.headers["webhook-id"], int(request.headers["webhook-timestamp"]), request.body
+    )
+    assert signed.items() <= request.headers.items()
+    assert request.headers["authorization"] == "Bearer of-the-receiver"
+    assert "of-the-receiver" not in str(trial.lines)
+    outcome = trial.answer.outcome
+    assert (outcome.status, outcome.excerpt, outcome.delivered) == (500, "try later", False)
+    assert trial.answer.headers["x-why"] == "tired"
+
+    clock.advance(5)
+    assert try_out(made.subscription).body == b'{"type":"test.ping"}'
+    with database.session() as session, session.begin():
+        for table in (Event, Delivery, Attempt):
+            assert session.scalar(select(func.count()).select_from(table)) == 0
+        assert session.get_one(Subscription, made.subscription.id).failing_since is None
+
+
+def test_one_waits_a_little_between_two_trials(
+    subscribe: Subscribe, try_out: Try, receiver: Receiver, clock: ManualClock
+) -> None:
+    one, two = (subscribe(receiver.url()).subscription for _ in range(2))
+    try_out(one)
+    clock.advance(3)
+    with pytest.raises(TooSoon) as caught:
+        try_out(one)
+    assert caught.value.seconds == 2
+    try_out(two)
+    clock.advance(2)
+    try_out(one)
+    assert len(receiver.requests) == 3
+
+
+def test_what_is_not_there_is_not_tried(
+    subscribe: Subscribe, try_out: Try, receiver: Receiver, unsubscribe: End
+) -> None:
+    made = subscribe(receiver.url()).subscription
+    with pytest.raises(UnknownEventType):
+        try_out(made, "note.raedy")
+    unsubscribe(made.id)
+    with pytest.raises(SubscriptionEnded):
+        try_out(made)
+    assert receiver.requests == []
