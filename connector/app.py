@@ -12,6 +12,8 @@ from connector.meetings import events as meeting_events
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
 from connector.proxies import TrustedProxies
+from connector.subscriptions import events as subscription_events
+from connector.subscriptions import publishing as subscription_publishing
 from keystore import pages as keystore_pages
 from keystore.accounts import Accounts
 from keystore.carrier import Carrier
@@ -43,6 +45,7 @@ from keystore.tokens import Tokens
 from keystore.uses import Uses
 from keystore.vault import Vault
 from keystore.verification import Verification
+from webhooks import health_mail, retry
 from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
 from webhooks.consent import Consent
@@ -50,6 +53,7 @@ from webhooks.exchange import Exchange
 from webhooks.services import Hooks
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
+from webhooks.switches import Switches
 from webhooks.trials import Trials
 from webhooks.worker import Worker
 
@@ -71,6 +75,11 @@ class Parts:
             self.services.clock,
             allow_networks=settings.allow_networks,
             timeout=settings.delivery_timeout,
+            schedule=retry.SCHEDULES[settings.retry_schedule],
+            on_ailing=[
+                health_mail.poster(self.services.mail, settings.base_url),
+                subscription_publishing.publish,
+            ],
         )
 
     def carrier(self, transport: Transport | None = None) -> Carrier:
@@ -93,7 +102,11 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     machine_clock = clock or SystemClock()
     clock = rising(machine_clock)
     catalog = Catalog()
-    for event_type in (*meeting_events.event_types(), *key_events.event_types()):
+    for event_type in (
+        *meeting_events.event_types(),
+        *key_events.event_types(),
+        *subscription_events.event_types(),
+    ):
         catalog.register(event_type)
     vault = Vault(settings.secret_keys)
     exchange = Exchange(allow_networks=settings.allow_networks, timeout=settings.delivery_timeout)
@@ -152,6 +165,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         Hooks(
             catalog,
             subscriptions,
+            Switches(clock),
             SigningSecrets(vault, clock),
             Trials(vault, clock, catalog, exchange),
         ),

@@ -23,6 +23,7 @@ from keystore.errors import SettingsError
 from keystore.networks import Network
 from keystore.smtp import SmtpServer
 
+RETRY_SCHEDULES = ("contract", "standard")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_SECRET_KEY_LENGTH = 32
 SECRET_KEYS_FILE = "secret_keys"  # noqa: S105 - a file's name
@@ -43,6 +44,7 @@ class Settings:
     allow_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]
     delivery_timeout: float
+    retry_schedule: str  # one of RETRY_SCHEDULES
     rate_limit: int
     spike_ceiling: int
     leak_keys_url: str  # "": nobody reports leaked secrets
@@ -203,6 +205,12 @@ def _leak_keys_url(text: str) -> str:
     return text
 
 
+def _retry_schedule(text: str) -> str:
+    if text.lower() not in RETRY_SCHEDULES:
+        raise ValueError(f"{text!r} is not one of {', '.join(RETRY_SCHEDULES)}")
+    return text.lower()
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
@@ -268,6 +276,15 @@ TABLE = (
         "`15`",
         "Seconds that one delivery attempt may take, from the name's look-up to the last byte.",
         _seconds,
+    ),
+    Setting(
+        "KEYHOOK_RETRY_SCHEDULE",
+        "retry_schedule",
+        "contract",
+        "`contract`",
+        "When a delivery is tried again: `contract` (5 times within 39 hours) or `standard`, as "
+        "Standard Webhooks has it (9 times within 76 hours).",
+        _retry_schedule,
     ),
     Setting(
         "KEYHOOK_RATE_LIMIT",

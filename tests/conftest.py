@@ -141,6 +141,7 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         trusted_proxies=(),
         delivery_timeout=5.0,
+        retry_schedule="contract",
         rate_limit=UNLIMITED,
         spike_ceiling=6000,
         leak_keys_url="http://127.0.0.1:9/",  # where nobody listens

@@ -22,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.orm import Session
@@ -30,7 +31,15 @@ from keystore import standing
 from keystore.db import Many, one_of
 from keystore.models import Key, User
 from keystore.standing import Standing
-from webhooks.models import Delivery, Lane, SigningSecret, Subscription
+from webhooks.models import (
+    IS_PENDING,
+    Delivery,
+    DeliveryState,
+    DropReason,
+    Lane,
+    SigningSecret,
+    Subscription,
+)
 
 CHANNEL = "keyhook_deliveries"  # of PostgreSQL's NOTIFY
 
@@ -48,6 +57,7 @@ class Endpoint(NamedTuple):
     contract_sealed: bytes | None  # the organization's secret
     rate: int | None  # deliveries a minute
     failing_since: datetime | None
+    warned_at: int  # per cent of the time for failing
 
 
 class Turn(NamedTuple):
@@ -219,3 +229,24 @@ def call_forgotten(session: Session, now: datetime) -> int:
     if forgotten:
         session.connection().execute(_CALL, {"ids": forgotten, "turn": now})
     return len(forgotten)
+
+
+def drop_waiting(
+    session: Session, subscription_ids: Sequence[UUID], reason: DropReason, now: datetime
+) -> None:
+    """Drop all that waits for some subscriptions, what is under way included."""
+    # Everyone locks deliveries in the order of their ids, so that nobody waits in a circle.
+    theirs = _delivery.c.subscription_id.in_(subscription_ids)
+    kinds = (IS_FIRST, IS_AGAIN, and_(IS_PENDING, _delivery.c.lease_until.is_not(None)))
+    pending = union_all(*[select(_delivery.c.id).where(theirs, kind) for kind in kinds])
+    waiting = (
+        select(_delivery.c.id)
+        .where(_delivery.c.id.in_(pending.scalar_subquery()))
+        .order_by(_delivery.c.id)
+        .with_for_update()
+    )
+    session.connection().execute(
+        update(_delivery)
+        .where(_delivery.c.id.in_(waiting))
+        .values(state=DeliveryState.DROPPED, finished_at=now, dropped_because=reason)
+    )

@@ -34,9 +34,10 @@ from sqlalchemy.orm import Session
 from keystore.audit import SYSTEM
 from keystore.db import Many, one_of
 from keystore.prepared import translated
-from webhooks import fairness, health, lanes, subscriptions
+from webhooks import fairness, lanes, subscriptions
 from webhooks.audiences import members, objection
 from webhooks.fairness import Room
+from webhooks.health import Health, News
 from webhooks.lanes import IS_AGAIN, IS_FIRST, Endpoint, Turn
 from webhooks.models import (
     ERROR_LENGTH,
@@ -51,7 +52,7 @@ from webhooks.models import (
     Subscription,
 )
 from webhooks.outcome import Outcome
-from webhooks.retry import Decision, Delivered, Gone, Retry
+from webhooks.retry import Decision, Delivered, GiveUp, Gone, Retry
 
 
 class Job(NamedTuple):
@@ -171,7 +172,7 @@ _DROP = (
     )
 )
 _HELD = (
-    select(_delivery.c.id, _delivery.c.lease_token, _delivery.c.state)
+    select(_delivery.c.id, _delivery.c.lease_token, _delivery.c.state, _delivery.c.dropped_because)
     .where(_in_ids)
     .order_by(_delivery.c.id)
     .with_for_update()
@@ -195,6 +196,7 @@ _UNDELIVERED = (
         throttles=_delivery.c.throttles + bindparam("free"),
         due_at=bindparam("due_at"),
         finished_at=bindparam("finished_at"),
+        dropped_because=bindparam("reason"),
         **_NO_LEASE,
     )
 )
@@ -376,12 +378,18 @@ class _Picking:
 
 
 def settle(
-    session: Session, results: Sequence[Result], *, now: datetime, logged: bool = True
+    session: Session,
+    results: Sequence[Result],
+    *,
+    now: datetime,
+    health: Health,
+    logged: bool = True,
 ) -> int:
     """Write attempts and what becomes of their deliveries; return how many were still ours.
 
     A result whose lease was lost to another worker changes nothing: that worker tells the story.
-    logged: whether to write the attempts too, as ever, or only what becomes of the deliveries.
+    health: takes note of how each subscription fares. logged: whether to write the attempts too,
+    as ever, or only what becomes of the deliveries.
     """
     if not results:
         return 0
@@ -392,7 +400,7 @@ def settle(
     health.note(session, _news(results), now)
     _call_for_retries(session, results, now)
     rows = session.execute(_HELD, {"ids": [one.job.delivery_id for one in results]}).all()
-    held = {(row.id, row.lease_token): row.state for row in rows}
+    held = {(row.id, row.lease_token): row for row in rows}
     ours = [one for one in results if (one.job.delivery_id, one.job.token) in held]
     delivered = [one.job.delivery_id for one in ours if isinstance(one.decision, Delivered)]
     if delivered:
@@ -445,12 +453,17 @@ def _held(job: Job) -> dict[str, object]:
     return {"row": job.delivery_id, "held": job.token}
 
 
-def _news(results: Sequence[Result]) -> Iterator[tuple[UUID, datetime | None, bool]]:
+def _news(results: Sequence[Result]) -> Iterator[News]:
     """Return what tells of an endpoint's health; who only asks for more time is well."""
     for one in results:
-        if not one.outcome.throttled:
-            endpoint = one.job.endpoint
-            yield endpoint.subscription_id, endpoint.failing_since, one.outcome.delivered
+        outcome, endpoint = one.outcome, one.job.endpoint
+        if not outcome.throttled and not isinstance(one.decision, Gone):
+            yield News(
+                endpoint.subscription_id,
+                endpoint.failing_since,
+                endpoint.warned_at,
+                None if outcome.delivered else outcome.error or f"HTTP {outcome.status}",
+            )
 
 
 def _call_for_retries(session: Session, results: Sequence[Result], now: datetime) -> None:
@@ -462,23 +475,19 @@ def _call_for_retries(session: Session, results: Sequence[Result], now: datetime
     lanes.call(session, turns)
 
 
-def _undelivered(result: Result, state: DeliveryState, now: datetime) -> dict[str, object]:
+def _undelivered(result: Result, held: Any, now: datetime) -> dict[str, object]:
+    """Return what becomes of a delivery that did not arrive; it may have been dropped meanwhile."""
     decision = result.decision
     row: dict[str, object] = {"row": result.job.delivery_id, "free": 0, "due_at": now}
-    if state is not DeliveryState.PENDING:  # dropped while the request was under way
-        return row | {"state": state, "finished_at": now}
+    row |= {"finished_at": now, "reason": None}
+    if isinstance(decision, GiveUp):
+        return row | {"state": DeliveryState.FAILED}
+    if held.state is not DeliveryState.PENDING:
+        return row | {"state": held.state, "reason": held.dropped_because}
     if isinstance(decision, Retry):
-        return row | {
-            "state": state,
-            "free": int(decision.free),
-            "due_at": now + decision.delay,
-            "finished_at": None,
-        }
-    dropped = isinstance(decision, Gone)
-    return row | {
-        "state": DeliveryState.DROPPED if dropped else DeliveryState.FAILED,
-        "finished_at": now,
-    }
+        due_at, free = now + decision.delay, int(decision.free)
+        return row | {"state": held.state, "free": free, "due_at": due_at, "finished_at": None}
+    return row | {"state": DeliveryState.DROPPED, "reason": DropReason.ENDED}
 
 
 def _log(connection: Connection, rows: Sequence[dict[str, object]]) -> None:

@@ -63,6 +63,7 @@ class DropReason(StrEnum):
     """Why a delivery was dropped."""
 
     ENDED = "subscription ended"
+    SWITCHED_OFF = "subscription switched off"
     # These are about the key that subscribed, at the moment of sending.
     KEY_ASLEEP = "key asleep"  # disabled, expired or deleted
     OWNER_LEFT = "owner left"

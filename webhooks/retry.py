@@ -1,10 +1,10 @@
 """What comes after an attempt. Pure: outcome and history in, one decision out.
 
-The schedule is the contract's (meetings API, section 3.7): five retries, after 5 minutes, 30
-minutes, 2, 12 and 24 hours. A 429 costs none of them, as the receiver is alive and only asks for
-time; it has a ladder of its own, which ends too. `Retry-After` (RFC 9110, section 10.2.3) can
-make a wait longer, up to a day, never shorter: whoever says "1 second" in an outage would have
-used up all attempts within six.
+The schedule is the contract's (meetings API, section 3.7) unless the installation chooses another:
+five retries, after 5 minutes, 30 minutes, 2, 12 and 24 hours. A 429 costs none of them, as the
+receiver is alive and only asks for time; it has a ladder of its own, which ends too. `Retry-After`
+(RFC 9110, section 10.2.3) can make a wait longer, up to a day, never shorter: whoever says "1
+second" in an outage would have used up all attempts within six.
 """
 
 import re
@@ -15,13 +15,29 @@ from typing import Protocol
 
 from webhooks.outcome import GONE, Ending, Outcome
 
-SCHEDULE = (
+Schedule = tuple[timedelta, ...]
+
+#: The contract's: 38.6 hours in all.
+CONTRACT: Schedule = (
     timedelta(minutes=5),
     timedelta(minutes=30),
     timedelta(hours=2),
     timedelta(hours=12),
     timedelta(hours=24),
 )
+#: That of Standard Webhooks 1.0.0: 75.6 hours in all.
+STANDARD: Schedule = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+SCHEDULES = {"contract": CONTRACT, "standard": STANDARD}
 JITTER = 0.2  # of the wait, to either side, so that failures of one moment do not return together
 
 FREE_THROTTLES = 24  # at an hour each at the most; from then on a 429 counts as a failure
@@ -70,7 +86,13 @@ DELIVERED = Delivered()
 
 
 def decide(
-    outcome: Outcome, *, failures: int, throttles: int, now: datetime, random: Random
+    outcome: Outcome,
+    *,
+    failures: int,
+    throttles: int,
+    now: datetime,
+    random: Random,
+    schedule: Schedule = CONTRACT,
 ) -> Decision:
     """Judge an attempt.
 
@@ -86,9 +108,9 @@ def decide(
     if outcome.throttled and throttles < FREE_THROTTLES:
         wait = min(FIRST_THROTTLE * 2**throttles, LONGEST_THROTTLE)
         return Retry(_stretched(wait, outcome, now, random), free=True)
-    if failures >= len(SCHEDULE):
+    if failures >= len(schedule):
         return GiveUp()
-    return Retry(_stretched(SCHEDULE[failures], outcome, now, random))
+    return Retry(_stretched(schedule[failures], outcome, now, random))
 
 
 def retry_after(text: str | None, now: datetime) -> timedelta:

@@ -8,6 +8,7 @@ from flask import current_app
 from webhooks.catalog import Catalog
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
+from webhooks.switches import Switches
 from webhooks.trials import Trials
 
 
@@ -17,6 +18,7 @@ class Hooks:
 
     catalog: Catalog
     subscriptions: Subscriptions
+    switches: Switches
     signing_secrets: SigningSecrets
     trials: Trials
 

@@ -9,7 +9,7 @@ from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, union_all, update
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.orm import Session
 
 from keystore import audit, standing
@@ -37,9 +37,6 @@ from webhooks.errors import (
     WebhooksError,
 )
 from webhooks.models import (
-    IS_PENDING,
-    Delivery,
-    DeliveryState,
     DropReason,
     Subscription,
     SubscriptionTeam,
@@ -391,22 +388,7 @@ def end(
         ),
         execution_options={"synchronize_session": False},
     )
-    # Everyone locks deliveries in the order of their ids, so that nobody waits in a circle.
-    theirs = Delivery.subscription_id.in_([one.id for one in active])
-    kinds = (lanes.IS_FIRST, lanes.IS_AGAIN, and_(IS_PENDING, Delivery.lease_until.is_not(None)))
-    pending = union_all(*[select(Delivery.id).where(theirs, kind) for kind in kinds])
-    waiting = (
-        select(Delivery.id)
-        .where(Delivery.id.in_(pending.scalar_subquery()))
-        .order_by(Delivery.id)
-        .with_for_update()
-    )
-    session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(waiting))
-        .values(state=DeliveryState.DROPPED, finished_at=now, dropped_because=DropReason.ENDED),
-        execution_options={"synchronize_session": False},
-    )
+    lanes.drop_waiting(session, [one.id for one in active], DropReason.ENDED, now)
 
 
 def _found(

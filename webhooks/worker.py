@@ -26,9 +26,10 @@ from webhooks import fairness, hold, lanes, leases, retry
 from webhooks.addresses import Network
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
+from webhooks.health import Health, OnAiling
 from webhooks.leases import Claim, Job, Result
 from webhooks.outcome import Ending, Outcome
-from webhooks.retry import Random
+from webhooks.retry import Random, Schedule
 from webhooks.transport import Transport
 from webhooks.wake import waker
 
@@ -61,6 +62,8 @@ class Worker:
         slots: int = 256,
         lease: float | None = None,
         grace: float = 5.0,
+        schedule: Schedule = retry.CONTRACT,
+        on_ailing: Sequence[OnAiling] = (),
         random: Random | None = None,
         authorities: str | None = None,
         observer: Observer | None = None,
@@ -70,6 +73,7 @@ class Worker:
         timeout: seconds that one attempt may take. batch: deliveries per claim. slots: requests
         under way at once. lease: seconds after which another worker may take over what this one
         claimed, more than the timeout. grace: seconds that requests get to end when it is stopped.
+        schedule: the waits before retries. on_ailing: told of subscriptions that go on failing.
         """
         lease = timeout + LEASE_MARGIN if lease is None else lease
         if lease <= timeout:
@@ -80,6 +84,8 @@ class Worker:
         self._batch = min(batch, slots)
         self._lease = timedelta(seconds=lease)
         self._grace = grace
+        self._schedule = schedule
+        self._health = Health(sum(schedule, timedelta()), on_ailing)
         self._random = random or SystemRandom()
         self._owner = hold.new_owner()
         self._waker = waker(db)
@@ -173,7 +179,9 @@ class Worker:
             if self._results or (room and self._worth_claiming(session, now)):
                 try:
                     with writing(session):
-                        written = leases.settle(session, self._results, now=now)
+                        written = leases.settle(
+                            session, self._results, now=now, health=self._health
+                        )
                         if room and self._may_claim(session, now):
                             claim = self._claim(session, now, room)
                 except StatementError as error:
@@ -244,7 +252,7 @@ class Worker:
             for logged in (True, False):
                 try:
                     with self._db.session() as session, writing(session):
-                        leases.settle(session, [result], now=self._clock.now(), logged=logged)
+                        self._settle_one(session, result, logged=logged)
                     break
                 except StatementError as error:
                     if not _is_about_values(error):
@@ -260,6 +268,10 @@ class Worker:
                 self._observer(written)
             except Exception as error:  # noqa: BLE001 - deliveries go on, seen or unseen
                 _stumbled("The observer failed", error)
+
+    def _settle_one(self, session: Session, result: Result, *, logged: bool) -> None:
+        now = self._clock.now()
+        leases.settle(session, [result], now=now, health=self._health, logged=logged)
 
     def _launch(self, jobs: Sequence[Job], stop: threading.Event | None = None) -> None:
         """Start sending; when told to stop meanwhile, give back what was not started."""
@@ -296,6 +308,7 @@ class Worker:
             throttles=job.throttles,
             now=self._clock.now(),
             random=self._random,
+            schedule=self._schedule,
         )
         if not self._results:
             self._oldest_result = time.monotonic()

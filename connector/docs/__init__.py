@@ -59,5 +59,5 @@ def receive_webhooks() -> ResponseReturnValue:
         "docs/receive-webhooks.html",
         snippets=ALL,
         event_types=sorted(hooks().catalog, key=lambda one: one.name.lower()),
-        waits=retry.SCHEDULE,
+        waits=retry.SCHEDULES[access.services().settings.retry_schedule],
     )

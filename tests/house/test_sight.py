@@ -114,6 +114,8 @@ OF_NONE = {
     "POST /webhooks/<subscription_id>/rotate/",
     "GET /teams/",
     "POST /webhooks/<subscription_id>/test/",
+    "POST /webhooks/<subscription_id>/disable/",
+    "POST /webhooks/<subscription_id>/enable/",
     "POST /leaks/github/",
 }
 #: These tell of keys, with bounds of their own (see tests/connector/api/test_keys.py).

@@ -43,6 +43,7 @@ from tests.connector.meetings.support import NOTES, read
 from webhooks import leases, outbox
 from webhooks.catalog import Catalog
 from webhooks.fairness import Room
+from webhooks.health import Health
 from webhooks.outcome import Ending, Outcome
 from webhooks.retry import Decision, Delivered, Retry
 from webhooks.subscriptions import Subscriptions
@@ -277,7 +278,7 @@ class Sights(RuleBasedStateMachine):
         outcome = Outcome(Ending.ANSWERED, 1, status=200 if arrives else 500)
         results = [leases.Result(job, self.clock.now(), (), outcome, decision) for job in jobs]
         with self.database.session() as session, writing(session):
-            leases.settle(session, results, now=self.clock.now())
+            leases.settle(session, results, now=self.clock.now(), health=Health(1000 * HOUR))
         self.clock.advance(2 * HOUR)
         self.waiting = [] if arrives else expected
 

@@ -11,6 +11,7 @@ from keystore.models import Organization
 from tests.webhooks.conftest import Publish, Subscribe
 from webhooks import lanes, leases, retry
 from webhooks.fairness import Room
+from webhooks.health import Health
 from webhooks.leases import Job, Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending, Outcome
@@ -18,6 +19,7 @@ from webhooks.retry import Decision
 from webhooks.subscriptions import Subscriptions
 
 MINUTE = timedelta(minutes=1)
+HEALTH = Health(timedelta(hours=40))
 OK = Outcome(Ending.ANSWERED, 12, status=200, excerpt="ok")
 BROKEN = Outcome(Ending.ANSWERED, 12, status=500, excerpt="oh")
 GONE = Outcome(Ending.ANSWERED, 12, status=410)
@@ -52,7 +54,7 @@ class Desk:
             for job in jobs
         ]
         with self._database.session() as session, writing(session):
-            return leases.settle(session, results, now=self._clock.now())
+            return leases.settle(session, results, now=self._clock.now(), health=HEALTH)
 
     def judge(self, job: Job, outcome: Outcome) -> Decision:
         return retry.decide(

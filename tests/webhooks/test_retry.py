@@ -144,7 +144,7 @@ def test_every_wait_is_within_its_bounds(
         base = (
             min(timedelta(seconds=2**throttles), timedelta(hours=1))
             if decision.free
-            else retry.SCHEDULE[failures]
+            else retry.CONTRACT[failures]
         )
         asked = min(retry.retry_after(outcome.retry_after, NOON), DAY)
         assert max(base * 0.8, asked) <= decision.delay <= max(base, asked) * 1.2

@@ -24,6 +24,7 @@ _STATES = {
 }
 _DROPPED = {
     DropReason.ENDED: "Its subscription ended first.",
+    DropReason.SWITCHED_OFF: "Its subscription was switched off.",
     DropReason.KEY_ASLEEP: "Its subscription's key was disabled, had expired or was deleted.",
     DropReason.OWNER_LEFT: "Its subscription's key is tied to a person who has left.",
     DropReason.SCOPE_LACKING: "Its subscription's key lacked a scope that this event needs.",
