@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from connector import api, docs, health, oauth, rate_limits
+from connector import api, docs, health, metrics, oauth, rate_limits, scraping
 from connector.application import Application
 from connector.keys import events as key_events
 from connector.keys import publishing
 from connector.meetings import events as meeting_events
 from connector.meetings.links import Links
 from connector.meetings.store import Meetings
+from connector.metrics import Metrics
 from connector.proxies import TrustedProxies
 from connector.subscriptions import events as subscription_events
 from connector.subscriptions import publishing as subscription_publishing
+from connector.watching import watcher
 from keystore import pages as keystore_pages
 from keystore.accounts import Accounts
 from keystore.carrier import Carrier
@@ -65,6 +67,7 @@ class Parts:
     services: Services
     hooks: Hooks
     meetings: Meetings
+    metrics: Metrics
 
     def worker(self) -> Worker:
         """Return a new delivery worker; each thread or process has one of its own."""
@@ -80,6 +83,7 @@ class Parts:
                 health_mail.poster(self.services.mail, settings.base_url),
                 subscription_publishing.publish,
             ],
+            observer=watcher(self.metrics),
         )
 
     def carrier(self, transport: Transport | None = None) -> Carrier:
@@ -170,6 +174,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             Trials(vault, clock, catalog, exchange),
         ),
         meetings,
+        Metrics(),
     )
 
 
@@ -190,9 +195,11 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(webhooks_pages.blueprint)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(health.bp)
+    app.register_blueprint(scraping.blueprint)
     oauth.init_app(app)
     api.init_app(app)
     rate_limits.init_app(app)
+    metrics.init_app(app, parts.metrics)
     if trusted := parts.services.settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(app.wsgi_app, trusted)  # type: ignore[method-assign]
     return app

@@ -7,6 +7,9 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from keystore import networks
 from keystore.networks import Network
 
+#: Where the environment keeps who has connected, when the request is said to come from elsewhere.
+PEER = "keyhook.peer"
+
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
 
@@ -23,5 +26,6 @@ class TrustedProxies:
         if forwarded:
             peer = environ.get("REMOTE_ADDR")
             seen = networks.client_address(peer, [forwarded], self._trusted)
+            environ[PEER] = peer
             environ["REMOTE_ADDR"] = seen or ""
         return self._app(environ, start_response)

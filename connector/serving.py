@@ -8,10 +8,12 @@ worker claims its own deliveries, so that any number of them may run.
 import errno
 import logging
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,7 +22,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from connector import logs
+from connector import logs, metrics
 from connector.app import Parts, assemble, create_app
 from keystore.settings import Settings
 
@@ -78,8 +80,15 @@ def serve(
         workers_kill_timeout=int(STOP_SECONDS),
         **SERVER_OPTIONS,
     )
-    load = partial(_load, dict(environ), tuple(background), tuple(additions))
-    server.serve(target_loader=load, wrap_loader=False)
+    with tempfile.TemporaryDirectory(prefix="keyhook-metrics-") as folder:
+        load = partial(
+            _load,
+            dict(environ),
+            tuple(background),
+            tuple(additions),
+            counts=Path(folder) if workers > 1 else None,
+        )
+        server.serve(target_loader=load, wrap_loader=False)
 
 
 def require_free(host: str, port: int) -> str:
@@ -102,9 +111,17 @@ def require_free(host: str, port: int) -> str:
 
 
 def _load(
-    environ: Mapping[str, str], background: Sequence[Background], additions: Sequence[Addition]
+    environ: Mapping[str, str],
+    background: Sequence[Background],
+    additions: Sequence[Addition],
+    counts: Path | None,
 ) -> Any:
-    """Make the app of one server process and start its threads."""
+    """Make the app of one server process and start its threads.
+
+    counts: where several processes count together, for whichever of them is asked.
+    """
+    if counts is not None:
+        metrics.share(counts)
     settings = Settings.from_env(environ)
     logs.configure(settings.log_level)
     parts = assemble(settings)

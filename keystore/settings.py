@@ -43,6 +43,7 @@ class Settings:
     base_url: str
     allow_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]
+    metrics_networks: tuple[Network, ...]
     delivery_timeout: float
     retry_schedule: str  # one of RETRY_SCHEDULES
     rate_limit: int
@@ -267,6 +268,14 @@ TABLE = (
         "empty",
         "Networks (CIDR) of the proxies before this server. What they say in `X-Forwarded-For` "
         "counts as a request's address; from anybody else it is ignored.",
+        _networks,
+    ),
+    Setting(
+        "KEYHOOK_METRICS_NETWORKS",
+        "metrics_networks",
+        "127.0.0.0/8, ::1/128",
+        "`127.0.0.0/8, ::1/128`",
+        "Networks (CIDR) from which `/metrics` may be read; empty: nobody reads it.",
         _networks,
     ),
     Setting(

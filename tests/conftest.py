@@ -140,6 +140,7 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         base_url="http://127.0.0.1:8400",
         allow_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         trusted_proxies=(),
+        metrics_networks=(ip_network("127.0.0.0/8"),),
         delivery_timeout=5.0,
         retry_schedule="contract",
         rate_limit=UNLIMITED,

@@ -7,7 +7,7 @@ import threading
 
 import click
 
-from connector import serving
+from connector import scraping, serving
 from connector.cli import common
 from keystore.accounts import clean_email
 from keystore.credentials import SecretValue
@@ -69,10 +69,19 @@ def serve(host: str, port: int, workers: int, with_worker: bool) -> None:
     )
 
 
-@click.command(epilog="Example: keyhook worker")
-def worker() -> None:
+@click.command(epilog="Example: keyhook worker --metrics-port 9100")
+@click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), help="Answer Prometheus here, at /metrics."
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, help="Address for --metrics-port."
+)
+def worker(metrics_port: int | None, metrics_host: str) -> None:
     """Deliver webhooks until told to stop; any number of these may run on PostgreSQL."""
     parts = common.this_installation()
+    if metrics_port is not None:
+        address = serving.require_free(metrics_host, metrics_port)
+        scraping.serve(parts.metrics, parts.services, address, metrics_port)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())

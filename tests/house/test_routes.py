@@ -43,6 +43,7 @@ def test_only_known_kinds_of_caller_are_declared(app: Flask) -> None:
         "client",
         "signed-link",
         "signed-report",
+        "own-network",
     } | {f"scope:{name}" for name in scopes.OPERATIONS}
 
     assert {declared(app, endpoint) for endpoint, _, _ in routes(app)} <= known
@@ -62,8 +63,10 @@ def test_a_stranger_gets_no_further_than_the_door(app: Flask) -> None:
         who = declared(app, endpoint)
         if who == "public":
             continue
-        answer = client.open(path, method=method)
-        if who in {"signed-link", "signed-report"}:
+        answer = client.open(path, method=method, environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+        if who == "own-network":
+            assert answer.status_code == 404, path
+        elif who in {"signed-link", "signed-report"}:
             assert answer.status_code == 403, path
         elif who == "client":
             assert answer.status_code == 401, path
