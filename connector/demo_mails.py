@@ -16,6 +16,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Base, UtcDateTime, writing
 from keystore.mail_models import ADDRESS_LENGTH, SUBJECT_LENGTH
 from keystore.pages import MAILS_PAGE, NavItem
+from keystore.resealing import Sealed
 
 SHOWN = 50  # the newest ones
 blueprint = Blueprint("demo_mails", __name__, url_prefix="/demo/mails", template_folder="templates")
@@ -89,3 +90,7 @@ def index() -> ResponseReturnValue:
 
 def _context(mail_id: UUID) -> str:
     return f"demo mail:{mail_id}"
+
+
+#: For whoever replaces the secret key.
+SEALED = (Sealed("mails of the demo", DemoMail.sealed_text, DemoMail.id, _context),)

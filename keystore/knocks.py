@@ -8,7 +8,7 @@ or an entry in the audit log. Of an address that is nobody's, nothing stays.
 
 import logging
 from enum import StrEnum
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -60,7 +60,7 @@ class Knocks:
             id=knock_id,
             at=self._clock.now(),
             kind=kind,
-            sealed_email=self._vault.seal(SecretValue(email), f"knock:{knock_id}"),
+            sealed_email=self._vault.seal(SecretValue(email), knock_context(knock_id)),
             address=address,
             agent=storable(agent)[:AGENT_LENGTH],
         )
@@ -102,7 +102,7 @@ class Knocks:
 
     def _whose(self, session: Session, knock: Knock) -> User | None:
         try:
-            email = self._vault.open(knock.sealed_email, f"knock:{knock.id}")
+            email = self._vault.open(knock.sealed_email, knock_context(knock.id))
         except VaultError:  # its key is gone; so is the moment to answer
             return None
         return session.scalars(select(User).where(User.email == email.reveal())).one_or_none()
@@ -125,3 +125,8 @@ class Knocks:
             self._resets.post(session, user, actor)
         except BadMail as error:
             log.warning("No link for a new password can be sent. %s", error.detail)
+
+
+def knock_context(knock_id: UUID) -> str:
+    """Return what the address that was typed is sealed for."""
+    return f"knock:{knock_id}"

@@ -90,7 +90,7 @@ class Mails:
                 organization_id=organization_id,
                 to=to,
                 subject=subject,
-                sealed_text=self._vault.seal(secret, _context(mail_id)),
+                sealed_text=self._vault.seal(secret, context(mail_id)),
                 state=MailState.WAITING,
                 created_at=now,
                 until=until or now + GIVE_UP_AFTER,
@@ -103,7 +103,7 @@ class Mails:
 
     def text(self, job: Job) -> SecretValue:
         """Return what a mail says. Raises VaultError when its key is gone."""
-        return self._vault.open(job.sealed_text, _context(job.id))
+        return self._vault.open(job.sealed_text, context(job.id))
 
     def any_due(self, session: Session, now: datetime) -> bool:
         """Tell, by a read, whether a claim would find anything."""
@@ -186,5 +186,6 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
     return or_(Mail.lease_until.is_(None), Mail.lease_until <= now)
 
 
-def _context(mail_id: UUID) -> str:
+def context(mail_id: UUID) -> str:
+    """Return what a mail's text is sealed for."""
     return f"mail:{mail_id}"

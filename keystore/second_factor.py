@@ -65,7 +65,7 @@ class SecondFactor:
             factor = session.get(Factor, user.id)
             if factor is None:
                 secret = one_time_codes.as_text(os.urandom(one_time_codes.SECRET_BYTES))
-                sealed = self._vault.seal(secret, _context(user.id))
+                sealed = self._vault.seal(secret, context(user.id))
                 session.add(
                     Factor(
                         user_id=user.id,
@@ -77,7 +77,7 @@ class SecondFactor:
                 return secret
             if factor.confirmed_at is not None:
                 raise AlreadyDone("The second factor is on already.")
-            return self._vault.open(factor.sealed_secret, _context(user.id))
+            return self._vault.open(factor.sealed_secret, context(user.id))
 
     def turn_on(
         self, session: Session, user: User, text: str, actor: Actor
@@ -142,7 +142,7 @@ class SecondFactor:
     def _use_code(self, session: Session, factor: Factor, plain: str) -> bool:
         """Use up a code: its period and all before are over for this person (RFC 6238, 5.2)."""
         secret = one_time_codes.as_bytes(
-            self._vault.open(factor.sealed_secret, _context(factor.user_id))
+            self._vault.open(factor.sealed_secret, context(factor.user_id))
         )
         number = one_time_codes.matching_step(secret, plain, self._clock.now())
         if number is None:
@@ -203,7 +203,8 @@ def forget(session: Session, user_id: UUID) -> bool:
     return any(session.scalars(dropped).all())
 
 
-def _context(user_id: UUID) -> str:
+def context(user_id: UUID) -> str:
+    """Return what a person's secret for one-time codes is sealed for."""
     return f"second factor:{user_id}"
 
 

@@ -41,6 +41,11 @@ class Vault:
         # The same work for a Client Key that does not exist: a digest that nothing matches.
         self.dummy_digest = f"{DIGEST_VERSION}${self._current}${'0' * 64}"
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The keys by what seals and digests call them, the newest first; tells nothing of them."""
+        return tuple(self._keys)
+
     def digest(self, text: str) -> str:
         """Return `v1$<key id>$<hex>`: HMAC-SHA-256 (RFC 2104) of the text under the newest key."""
         return self._digest(text, self._current)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy.exc import DBAPIError
 
-from connector.cli import audit, demo, emit, ingest, installation, keys, listen
+from connector.cli import audit, demo, emit, ingest, installation, keys, listen, secret_keys
 from keystore.errors import KeystoreError
 from webhooks.errors import WebhooksError
 
@@ -26,6 +26,7 @@ for command in (
     installation.settings,
     keys.keys,
     audit.audit,
+    secret_keys.secrets,
     ingest.ingest,
     emit.emit,
     listen.listen,
