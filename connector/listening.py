@@ -5,6 +5,8 @@ they came: a verdict on anything else would be one on another request.
 """
 
 import http.client
+import json
+import re
 import socket
 import sys
 import threading
@@ -39,6 +41,11 @@ NOT_FORWARDED = {
     "upgrade",
 }
 
+#: CloudEvents HTTP web hook 1.0.2, section 4.
+ORIGIN, ALLOWED = "WebHook-Request-Origin", "WebHook-Allowed-Origin"
+AS_JSON = (("Content-Type", "application/json"),)
+_HOST = re.compile(r"[0-9A-Za-z.:\[\]-]{1,255}")
+
 Headers = list[tuple[str, str]]
 
 
@@ -62,7 +69,8 @@ class Arrival:
     event: Any  # the JSON in the body; None when it is not genuine
     objection: str | None  # why it is not genuine
     reply: Reply
-    forwarded: bool
+    forwarded: bool = False
+    is_question: bool = False  # whether events are wanted here, before there is a subscription
 
 
 class Listener(ThreadingHTTPServer):
@@ -73,7 +81,7 @@ class Listener(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        webhook: Webhook,
+        webhook: Webhook | None,
         show: Callable[[Arrival], None],
         *,
         answer: int = HTTPStatus.OK,
@@ -82,8 +90,9 @@ class Listener(ThreadingHTTPServer):
     ) -> None:
         """Listen from now on; `serve_forever` answers.
 
-        answer: the status for what is genuine, after so many seconds of delay. forward: the URL
-        that gets what is genuine instead, and whose answer counts. Raises OSError.
+        webhook: None as long as there is no subscription. Who asks whether events are wanted here
+        is told yes. answer: the status for what is genuine, after so many seconds of delay.
+        forward: the URL that gets what is genuine instead, and whose answer counts. Raises OSError.
         """
         self._webhook = webhook
         self._show = show
@@ -113,9 +122,11 @@ class Listener(ThreadingHTTPServer):
         named = {name.lower(): value for name, value in headers}
         message_id, event, objection = named.get(ID_HEADER), None, None
         try:
-            event = self._webhook.verify(body, _Pairs(headers))
+            event = self._verified(headers, body)
         except InvalidSignature as error:
             objection = str(error)
+            if (question := challenge(body)) is not None:
+                return self.agree(Reply(HTTPStatus.OK, question, AS_JSON), body)
         forwarded = objection is None and self._forward is not None
         reply = self._reply(objection, headers, body)
         with self._lock:
@@ -131,6 +142,28 @@ class Listener(ThreadingHTTPServer):
             )
             self._show(arrival)
         return reply
+
+    def agree(self, reply: Reply, body: bytes = b"") -> Reply:
+        """Return the answer to a question whether events are wanted here, and show it."""
+        with self._lock:
+            self._show(
+                Arrival(
+                    message_id=None,
+                    time=0,
+                    age=None,
+                    body=body,
+                    event=None,
+                    objection=None,
+                    reply=reply,
+                    is_question=True,
+                )
+            )
+        return reply
+
+    def _verified(self, headers: Headers, body: bytes) -> Any:
+        if self._webhook is None:
+            raise InvalidSignature("There is no signing secret to verify it with.")
+        return self._webhook.verify(body, _Pairs(headers))
 
     def _reply(self, objection: str | None, headers: Headers, body: bytes) -> Reply:
         if objection is not None:
@@ -151,6 +184,16 @@ class Listener(ThreadingHTTPServer):
             self._seen.clear()
         self._seen[message_id] = self._seen.get(message_id, 0) + 1
         return self._seen[message_id]
+
+
+def challenge(body: bytes) -> bytes | None:
+    """Return what a challenge is to be answered with; None for whatever is no challenge."""
+    try:
+        asked = json.loads(body.decode("utf-8"))
+        given = asked["challenge"] if asked["type"] == "webhook.challenge" else None
+    except (ValueError, RecursionError, TypeError, LookupError):
+        return None
+    return json.dumps({"challenge": given}).encode() if isinstance(given, str) else None
 
 
 def passed_on(url: str, headers: Headers, body: bytes) -> Reply:
@@ -202,6 +245,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(body := self.rfile.read(length)) == length:
             headers = list(self.headers.items())
             self._send(cast("Listener", self.server).judge(headers, body))
+
+    def do_OPTIONS(self) -> None:
+        """Agree to events from whoever asks as CloudEvents has it."""
+        origin = self.headers.get(ORIGIN, "")
+        allowed = ((ALLOWED, origin),) if _HOST.fullmatch(origin) else ()
+        reply = Reply(HTTPStatus.OK, headers=(*allowed, ("Allow", "POST, OPTIONS")))
+        self._send(cast("Listener", self.server).agree(reply) if allowed else reply)
 
     def _length(self) -> int | None:
         text = self.headers.get("Content-Length", "")

@@ -17,6 +17,10 @@ from connector.verifier import BadSecret, Webhook
 from keystore.credentials import SecretValue
 
 SECRET_VARIABLE = "WEBHOOK_SECRET"  # noqa: S105 - a name; not KEYHOOK_…, which are the server's
+NO_SECRET = (
+    "Without a signing secret nothing is genuine; who asks whether events are wanted here is told "
+    f"yes. Give the secret as --secret-file, the variable {SECRET_VARIABLE}, or --secret."
+)
 SHOWN_BODY = 20_000  # characters
 
 
@@ -73,7 +77,8 @@ def listen(
 
     What is not genuine is shown too, answered with 401 and never forwarded.
     """
-    webhook = _webhook(_secrets(secrets, secret_file), contract=contract)
+    known = _secrets(secrets, secret_file)
+    webhook = _webhook(known, contract=contract) if known else None
     console = Console(highlight=False)
     try:
         listener = Listener(
@@ -88,6 +93,8 @@ def listen(
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     with listener:
         console.print(f"Listening on http://{host}:{listener.server_port}/ (Ctrl+C ends it)")
+        if webhook is None:
+            console.print(NO_SECRET, style="yellow")
         _serve(listener)
     console.print(f"{listener.genuine} genuine, {listener.refused} refused")
 
@@ -104,7 +111,7 @@ def show(console: Console, arrival: Arrival) -> None:
     """Print one arrival. All that others wrote is made harmless to a terminal first."""
     event = arrival.event if isinstance(arrival.event, dict) else {}
     head = Text()
-    head.append("genuine" if arrival.objection is None else "NOT GENUINE", _color(arrival))
+    head.append(*_verdict(arrival))
     named = event.get("event_type") or event.get("type")
     for part in (
         named if isinstance(named, str) else None,
@@ -118,7 +125,8 @@ def show(console: Console, arrival: Arrival) -> None:
     console.print(head)
     if arrival.objection is not None:
         console.print(Text(f"  {harmless(arrival.objection)}"))
-    console.print(Text(_readable(arrival.body)), soft_wrap=True)
+    if arrival.body:
+        console.print(Text(_readable(arrival.body)), soft_wrap=True)
     console.print()
 
 
@@ -141,8 +149,11 @@ def _readable(body: bytes) -> str:
     return text if len(text) <= SHOWN_BODY else text[:SHOWN_BODY] + "\n…"
 
 
-def _color(arrival: Arrival) -> str:
-    return "bold green" if arrival.objection is None else "bold red"
+def _verdict(arrival: Arrival) -> tuple[str, str]:
+    """Return what is thought of an arrival, and in which style it is said."""
+    if arrival.is_question:
+        return "asked whether events are wanted", "bold"
+    return ("genuine", "bold green") if arrival.objection is None else ("NOT GENUINE", "bold red")
 
 
 def _secrets(given: tuple[str, ...], file: Path | None) -> list[SecretValue]:
@@ -153,10 +164,6 @@ def _secrets(given: tuple[str, ...], file: Path | None) -> list[SecretValue]:
         except (OSError, UnicodeDecodeError) as error:
             raise click.ClickException(f"cannot read {file}: {type(error).__name__}") from error
     texts = texts or os.environ.get(SECRET_VARIABLE, "").split()
-    if not texts:
-        raise click.ClickException(
-            f"say what to verify with: --secret-file, the variable {SECRET_VARIABLE}, or --secret"
-        )
     return [SecretValue(text) for text in texts]
 
 

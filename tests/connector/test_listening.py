@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from connector.listening import Arrival, Listener
+from connector.listening import Arrival, Listener, challenge
 from connector.verifier import Webhook
 from keystore.credentials import SecretValue
 from tests.support.receiver import Answer, Receiver
@@ -151,6 +151,39 @@ def test_nobody_there_to_pass_it_on_to_is_a_bad_gateway(listen: Listen) -> None:
 
     assert status == 502
     assert b"ConnectionRefusedError" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b'{"type": "webhook.challenge", "challenge": "a\\"b"}', b'{"challenge": "a\\"b"}'),
+        (b'{"type": "webhook.challenge", "challenge": 7}', None),
+        (b'{"type": "webhook.challenge"}', None),
+        (b'{"type": "note.ready", "challenge": "a"}', None),
+        (b'["webhook.challenge"]', None),
+        (b'"webhook.challenge"', None),
+        (b"[" * 100_000, None),
+        (b"\xff", None),
+        (b"", None),
+    ],
+)
+def test_a_challenge_is_known_when_it_is_one(body: bytes, answer: bytes | None) -> None:
+    assert challenge(body) == answer
+
+
+def test_an_origin_is_only_agreed_to_when_it_can_be_one(
+    listen: Listen, arrivals: list[Arrival]
+) -> None:
+    listener = listen()
+    for origin, agreed in (("keyhook.example.com", True), ("a b", False), (None, False)):
+        connection = http.client.HTTPConnection("127.0.0.1", listener.server_port)
+        headers = {} if origin is None else {"WebHook-Request-Origin": origin}
+        connection.request("OPTIONS", "/", headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.headers["WebHook-Allowed-Origin"] == (origin if agreed else None)
+        connection.close()
+    assert [one.is_question for one in arrivals] == [True]
 
 
 def test_what_is_no_whole_post_is_refused_unseen(listen: Listen, arrivals: list[Arrival]) -> None:

@@ -89,7 +89,9 @@ def test_a_delivery_by_our_worker_is_verified_shown_and_passed_on(
 
 def test_what_others_wrote_is_shown_without_steering_the_terminal(tmp_path: Path) -> None:
     log, body = tmp_path / "log", b'{"type": "a\\u001b[2Jb", "n": "\\u009b1m[red]x[/red]"}'
-    with listening(log, SECRET.reveal(), "--answer", "503") as (url, _):
+    file = tmp_path / "secrets"
+    file.write_text(f"whsec_{'c291dGh3aW5k' * 3}\n{SECRET.reveal()}\n")
+    with listening(log, "", "--secret-file", str(file), "--answer", "503") as (url, _):
         signed = Signer(SECRET).headers("evt_1", int(time.time()), body)
         for _ in range(2):
             assert requests.post(url, body, headers=signed, timeout=10).status_code == 503
@@ -114,7 +116,6 @@ def test_a_text_is_harmless_when_nothing_in_it_is_a_control() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ([], "say what to verify with"),
         (["--secret", "sesame"], "not a signing secret"),
         (["--secret-file", "/nowhere"], "does not exist"),
         (["--secret", SECRET.reveal(), "--forward", "127.0.0.1:3000"], "--forward takes"),
@@ -142,9 +143,19 @@ def test_bad_use_is_said_in_one_line_that_shows_no_secret(
     assert SECRET.reveal() not in said.err
 
 
-def test_secrets_come_from_a_file_too(tmp_path: Path) -> None:
-    log, file = tmp_path / "log", tmp_path / "secrets"
-    file.write_text(f"whsec_{'c291dGh3aW5k' * 3}\n{SECRET.reveal()}\n")
-    with listening(log, "", "--secret-file", str(file)) as (url, _):
+def test_before_there_is_a_secret_it_agrees_to_be_sent_events_and_believes_nothing(
+    api: FlaskClient, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with listening(log, "") as (url, _):
+        for verify in ("challenge", "options"):
+            body = {"event_type": "meeting.ended", "target_url": url, "verify": verify}
+            assert api.post("/v1/webhooks/", json=body).status_code == 201
         signed = Signer(SECRET).headers("evt_1", int(time.time()), b"{}")
-        assert requests.post(url, b"{}", headers=signed, timeout=10).status_code == 200
+        assert requests.post(url, b"{}", headers=signed, timeout=10).status_code == 401
+
+    shown = log.read_text()
+    assert "Without a signing secret nothing is genuine" in shown
+    assert shown.count("asked whether events are wanted  answered 200") == 2
+    assert "There is no signing secret" in shown
+    assert "0 genuine, 1 refused" in shown
