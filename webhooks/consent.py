@@ -1,15 +1,17 @@
 """Does whoever is at a URL want events? Asked before anything is sent, if the subscriber wishes.
 
 Either as CloudEvents has it (HTTP web hook 1.0.2, section 4): OPTIONS with our name, answered with
-that name or a star; its status proves nothing. Or by a challenge: a POST with a random text, which
-has to come back. Platforms such as Zapier answer neither, and are never asked.
+that name or a star; its status proves nothing; it may tell how many events a minute are welcome,
+which then is the rate of a subscription that chose none. Or by a challenge: a POST with a random
+text, which has to come back. Platforms such as Zapier answer neither, and are never asked.
 """
 
 import json
+import re
 from random import SystemRandom
 from urllib.parse import urlsplit
 
-from webhooks.choices import ZAPIER, Verify
+from webhooks.choices import MAX_RATE, ZAPIER, Verify
 from webhooks.errors import NotConfirmed
 from webhooks.exchange import Answer, Exchange
 from webhooks.signing import Random
@@ -19,6 +21,8 @@ CHALLENGE_BYTES = 24
 
 _ORIGIN = "webhook-request-origin"
 _ALLOWED = "webhook-allowed-origin"
+_RATE = "webhook-allowed-rate"
+_DIGITS = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def method_for(url: str, target_type: int, asked: Verify | None) -> Verify | None:
@@ -37,22 +41,29 @@ class Consent:
         self._origin = urlsplit(origin).hostname or ""
         self._random = random or SystemRandom()
 
-    def ask(self, url: str, how: Verify) -> None:
-        """Return when they want events; raises NotConfirmed whatever else came of it, and Busy."""
-        agreed = self._by_options(url) if how is Verify.OPTIONS else self._by_challenge(url)
-        if not agreed:
-            raise NotConfirmed(how)
+    def ask(self, url: str, how: Verify) -> int | None:
+        """Return when they want events: how many a minute at most, None if they did not say.
 
-    def _by_options(self, url: str) -> bool:
+        Raises NotConfirmed whatever else came of it, and Busy.
+        """
+        if how is Verify.CHALLENGE:
+            self._by_challenge(url)
+            return None
+        return self._by_options(url)
+
+    def _by_options(self, url: str) -> int | None:
         answer = self._exchange.send(url, [f"{_ORIGIN}: {self._origin}"], method="OPTIONS")
-        allowed = answer.headers.get(_ALLOWED, "").lower()
-        return allowed in {"*", self._origin}
+        if answer.headers.get(_ALLOWED, "").lower() not in {"*", self._origin}:
+            raise NotConfirmed(Verify.OPTIONS)
+        rate = answer.headers.get(_RATE, "")
+        return min(int(rate), MAX_RATE) if _DIGITS.fullmatch(rate) else None
 
-    def _by_challenge(self, url: str) -> bool:
+    def _by_challenge(self, url: str) -> None:
         challenge = self._random.randbytes(CHALLENGE_BYTES).hex()
         body = json.dumps({"type": "webhook.challenge", "challenge": challenge}).encode()
         answer = self._exchange.send(url, ["content-type: application/json"], body)
-        return answer.outcome.delivered and challenge in _echoed(answer)
+        if not answer.outcome.delivered or challenge not in _echoed(answer):
+            raise NotConfirmed(Verify.CHALLENGE)
 
 
 def _echoed(answer: Answer) -> tuple[str, ...]:

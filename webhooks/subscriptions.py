@@ -132,7 +132,9 @@ class Subscriptions:
         )
         subscription.secret_sealed = self._vault.seal(made, secret_context(subscription.id))
         self._choose(subscription, chosen, types)
-        self._confirm(subscription, target_url)
+        rate = self._confirm(subscription, target_url)
+        if chosen.rate is None:
+            subscription.rate = rate
         with writing(session):
             # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
             alive = select(Key.id).where(Key.id == key_id, Key.deleted_at.is_(None))
@@ -194,8 +196,10 @@ class Subscriptions:
             if event_types is not None:
                 subscription.event_types = " ".join(one.name for one in types)
                 _index(session, subscription)
-            if target_url is not None:
+            if target_url is not None and target_url != subscription.target_url:
                 subscription.target_url = target_url
+                # What failed was the place before.
+                subscription.failing_since, subscription.warned_at = None, 0
             self._choose(subscription, chosen, types)
             if chosen.teams is not None:
                 _set_teams(session, subscription, chosen.teams)
@@ -212,12 +216,16 @@ class Subscriptions:
             )
         return subscription
 
-    def _confirm(self, subscription: Subscription, target_url: str) -> None:
-        """Ask whoever is at a URL, if that was wished for; no transaction is open meanwhile."""
+    def _confirm(self, subscription: Subscription, target_url: str) -> int | None:
+        """Ask whoever is at a URL, if that was wished for; no transaction is open meanwhile.
+
+        Returns the rate that they gave.
+        """
         how = Verify(subscription.verify) if subscription.verify else None
         how = method_for(target_url, subscription.target_type, how)
-        if how is not None and self._consent is not None:
-            self._consent.ask(target_url, how)
+        if how is None or self._consent is None:
+            return None
+        return self._consent.ask(target_url, how)
 
     def _choose(
         self, subscription: Subscription, chosen: Choices, types: Iterable[EventType]

@@ -15,7 +15,7 @@ from keystore.vault import Vault
 from tests.support.receiver import Answer, Hang, Receiver
 from tests.webhooks.conftest import ADA, EVERYTHING, LOOPBACK
 from webhooks.catalog import Catalog
-from webhooks.choices import ORGANIZATION, ZAPIER, Verify
+from webhooks.choices import MAX_RATE, ORGANIZATION, ZAPIER, Verify
 from webhooks.consent import CHALLENGE_BYTES, Consent, method_for
 from webhooks.errors import NotConfirmed
 from webhooks.exchange import Exchange
@@ -42,10 +42,19 @@ def test_our_name_or_a_star_is_consent_whatever_the_status(
     receiver: Receiver, allowed: str
 ) -> None:
     receiver.then(Answer(405, {"WebHook-Allowed-Origin": allowed}))
-    consent().ask(receiver.url(), Verify.OPTIONS)
+    assert consent().ask(receiver.url(), Verify.OPTIONS) is None
     [request] = receiver.requests
     assert request.method == "OPTIONS"
     assert request.headers["webhook-request-origin"] == "keyhook.example.com"
+
+
+@pytest.mark.parametrize(
+    ("told", "rate"),
+    [("120", 120), ("999999999", MAX_RATE), ("*", None), ("0", None), ("-1", None)],
+)
+def test_a_rate_may_come_with_it(receiver: Receiver, told: str, rate: int | None) -> None:
+    receiver.then(Answer(headers={"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": told}))
+    assert consent().ask(receiver.url(), Verify.OPTIONS) == rate
 
 
 @pytest.mark.parametrize(
@@ -93,7 +102,7 @@ def test_without_consent_nothing_is_subscribed_or_moved(
     receiver: Receiver,
 ) -> None:
     service = Subscriptions(vault, clock, catalog, LOOPBACK, consent=consent())
-    yes = Answer(200, {"WebHook-Allowed-Origin": "*"})
+    yes = Answer(200, {"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "90"})
 
     def subscribe() -> Subscription:
         with database.session() as session:
@@ -125,7 +134,7 @@ def test_without_consent_nothing_is_subscribed_or_moved(
         assert service.list(session, organization.id) == []
     receiver.then(yes)
     made = subscribe()
-    assert made.verify == "options"
+    assert (made.verify, made.rate) == ("options", 90)
     with pytest.raises(NotConfirmed):
         move("/two")
     receiver.then(yes)

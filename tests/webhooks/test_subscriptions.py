@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from keystore import audit, scopes, trail
 from keystore.clock import ManualClock
-from keystore.db import Database
+from keystore.db import Database, writing
 from keystore.errors import VaultError
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome
@@ -190,6 +190,18 @@ def test_a_change_is_for_what_it_names_and_on_record_with_before_and_after(
     assert told[1][0]["rate"] == 60
     assert told[1][1]["target"].startswith("other.example.com ")
     assert "secret-path" not in str(told)
+
+
+def test_a_new_target_has_not_failed_yet(
+    database: Database, subscribe: Subscribe, change: Change
+) -> None:
+    made = subscribe(URL).subscription
+    with database.session() as session, writing(session):
+        stored = session.get_one(Subscription, made.id)
+        stored.failing_since, stored.warned_at = stored.created_at, 50
+    assert change(made.id, target_url=URL).warned_at == 50
+    moved = change(made.id, target_url=URL + "/new")
+    assert (moved.failing_since, moved.warned_at) == (None, 0)
 
 
 def test_a_refused_change_changes_nothing(
