@@ -52,6 +52,8 @@ from webhooks import pages as webhooks_pages
 from webhooks.catalog import Catalog
 from webhooks.consent import Consent
 from webhooks.exchange import Exchange
+from webhooks.recovery import Recoveries
+from webhooks.redelivery import Redelivery
 from webhooks.services import Hooks
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
@@ -84,6 +86,7 @@ class Parts:
                 subscription_publishing.publish,
             ],
             observer=watcher(self.metrics),
+            errands=[self.hooks.recoveries.step],
         )
 
     def carrier(self, transport: Transport | None = None) -> Carrier:
@@ -170,6 +173,8 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             catalog,
             subscriptions,
             Switches(clock),
+            Redelivery(clock),
+            Recoveries(clock),
             SigningSecrets(vault, clock),
             Trials(vault, clock, catalog, exchange),
         ),

@@ -98,3 +98,21 @@ class DeliveryNotFound(WebhooksError):
     """No delivery of this organization has this id."""
 
     detail = "There is no such delivery."
+
+
+class SwitchedOff(WebhooksError):
+    """It is sent nothing at the moment."""
+
+    detail = "The subscription is switched off; switch it on first."
+
+
+class AlreadyRecovering(WebhooksError):
+    """What it missed is being sent already."""
+
+    detail = "What this subscription missed is being sent already; wait for it, or cancel it."
+
+
+class RecoveryNotFound(WebhooksError):
+    """No recovery of this subscription has this id."""
+
+    detail = "There is no such recovery."

@@ -136,6 +136,7 @@ _LOCK = (
     .order_by(_lane.c.subscription_id)
     .with_for_update()
 )
+_NOTIFY = select(func.pg_notify(CHANNEL, ""))
 _FORGOTTEN = select(_lane.c.subscription_id).where(
     or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _now),
     or_(
@@ -217,6 +218,13 @@ def call(session: Session, turns: Mapping[UUID, datetime]) -> None:
         connection = session.connection()
         connection.execute(_LOCK, {"ids": list(turns)}).all()
         connection.execute(_CALL_ONE, [{"lane": one, "turn": at} for one, at in turns.items()])
+
+
+def ring(session: Session) -> None:
+    """Wake whoever listens, at the commit; SQLite's workers look by themselves."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NOTIFY)
 
 
 def call_forgotten(session: Session, now: datetime) -> int:

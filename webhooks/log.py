@@ -1,15 +1,18 @@
 """The delivery log: what the pages show. Reads only; one call is one read transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from keystore.models import Key
+from keystore.scopes import Rights
+from webhooks.audiences import in_sight, needed
 from webhooks.errors import DeliveryNotFound
-from webhooks.models import Attempt, Delivery, DeliveryState, Event, Subscription
+from webhooks.models import Attempt, Audience, Delivery, DeliveryState, Event, Subscription
 
 PAGE_SIZE = 50
 
@@ -37,6 +40,7 @@ class Story:
 
     entry: Entry
     attempts: Sequence[Attempt]
+    is_in_sight: bool  # whether whoever asks may see its body now
 
 
 @dataclass(frozen=True)
@@ -47,21 +51,35 @@ class Subscriber:
     key: Key
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Which deliveries somebody wants to see; what is None leaves all."""
+
+    subscription_id: UUID | None = None
+    state: DeliveryState | None = None
+    event_type: str | None = None
+    host: str | None = None  # of the target, with its port if it names one
+    since: datetime | None = None  # published at this moment or later
+    until: datetime | None = None  # ... or earlier
+
+
+EVERYTHING = Filter()
+
+
 def deliveries(
     session: Session,
     organization_id: UUID,
+    wanted: Filter = EVERYTHING,
     *,
-    state: DeliveryState | None = None,
     before: int | None = None,
     size: int = PAGE_SIZE,
 ) -> Page:
-    """Return one page of an organization's deliveries, optionally of one state only.
+    """Return one page of an organization's deliveries, or of those among them that are wanted.
 
     Pages are cut by delivery id, so that what is added meanwhile moves nothing.
     """
-    query = _entries(organization_id).order_by(Delivery.id.desc()).limit(size + 1)
-    if state is not None:
-        query = query.where(Delivery.state == state)
+    query = _entries(organization_id).where(*_conditions(wanted))
+    query = query.order_by(Delivery.id.desc()).limit(size + 1)
     if before is not None:
         query = query.where(Delivery.id < before)
     with session.begin():
@@ -70,18 +88,41 @@ def deliveries(
     return Page(entries[:size], entries[size - 1].delivery.id if more else None)
 
 
-def story(session: Session, delivery_id: int, *, organization_id: UUID) -> Story:
-    """Return one delivery and its attempts. Raises DeliveryNotFound."""
+def story(
+    session: Session,
+    delivery_id: int,
+    *,
+    organization_id: UUID,
+    subscription_id: UUID | None = None,
+    rights: Rights | None = None,
+) -> Story:
+    """Return one delivery, of one subscription if that is said, and its attempts.
+
+    rights: of whoever asks; None for somebody who may see everything. Raises DeliveryNotFound.
+    """
+    query = _entries(organization_id).where(Delivery.id == delivery_id)
+    if subscription_id is not None:
+        query = query.where(Delivery.subscription_id == subscription_id)
     with session.begin():
-        row = session.execute(
-            _entries(organization_id).where(Delivery.id == delivery_id)
-        ).one_or_none()
+        row = session.execute(query).one_or_none()
         if row is None:
             raise DeliveryNotFound
+        entry = _entry(row)
         attempts = session.scalars(
             select(Attempt).where(Attempt.delivery_id == delivery_id).order_by(Attempt.number)
         ).all()
-    return Story(_entry(row), attempts)
+        return Story(entry, attempts, rights is None or _sees(session, rights, entry.event))
+
+
+def _sees(session: Session, rights: Rights, event: Event) -> bool:
+    if not needed(event.needs) <= rights.operations:
+        return False
+    seen = (
+        select(Event.id)
+        .outerjoin(Audience, Audience.id == Event.audience_id)
+        .where(Event.id == event.id, in_sight(rights))
+    )
+    return session.scalars(seen).first() is not None
 
 
 def subscriptions(
@@ -102,6 +143,35 @@ def subscriptions(
             .limit(size)
         )
         return [Subscriber(subscription, key) for subscription, key in rows]
+
+
+def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    if wanted.subscription_id is not None:
+        yield Delivery.subscription_id == wanted.subscription_id
+    if wanted.state is not None:
+        yield Delivery.state == wanted.state
+    if wanted.event_type is not None:
+        yield Event.type == wanted.event_type
+    if wanted.host is not None:
+        # Subscriptions are few; which of them go there is found first.
+        url = func.lower(Subscription.target_url)
+        starts = [f"{scheme}://{wanted.host.lower()}" for scheme in ("https", "http")]
+        yield Delivery.subscription_id.in_(
+            select(Subscription.id).where(
+                or_(
+                    *[url == start for start in starts],
+                    *[
+                        url.startswith(start + end, autoescape=True)
+                        for start in starts
+                        for end in ("/", "?")
+                    ],
+                )
+            )
+        )
+    if wanted.since is not None:
+        yield Delivery.created_at >= wanted.since
+    if wanted.until is not None:
+        yield Delivery.created_at <= wanted.until
 
 
 def _entry(row: Row[Delivery, Event, Subscription]) -> Entry:

@@ -254,6 +254,8 @@ class Delivery(Base):
         _ready("ix_deliveries_again", "attempts > 0"),
         Index("ix_deliveries_leased", "lease_until", **_only("lease_until IS NOT NULL")),
         Index("ix_deliveries_log", "organization_id", "id"),
+        Index("ix_deliveries_subscription", "subscription_id", "id"),
+        Index("ix_deliveries_event", "event_id"),
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
@@ -293,3 +295,44 @@ class Attempt(Base):
     error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
     request_headers: Mapped[str] = mapped_column(Text)  # as sent, one on a line
     response_excerpt: Mapped[str] = mapped_column(Text)
+
+
+class RecoveryState(StrEnum):
+    """The life of a job."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"  # by somebody, or as its subscription was switched off or ended
+
+
+class Recovery(Base):
+    """A job: to send a subscription what it missed between two moments."""
+
+    __tablename__ = "recoveries"
+    __table_args__ = (
+        Index(
+            "uq_recoveries_running", "subscription_id", unique=True, **_only("state = 'running'")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[RecoveryState] = mapped_column(stored_as_text(RecoveryState))
+    #: The last event that it has looked at.
+    cursor_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    cursor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    found: Mapped[int]  # events
+    made: Mapped[int]  # deliveries that are due because of it
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stepped_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def progress(self) -> float:
+        """How much of its stretch of time it has gone through, from 0 to 1."""
+        if self.state is RecoveryState.DONE or self.until <= self.since:
+            return 1.0
+        return (self.cursor_at - self.since) / (self.until - self.since)

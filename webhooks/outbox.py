@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     BindParameter,
+    Exists,
     bindparam,
     exists,
-    func,
     insert,
     literal_column,
     or_,
@@ -76,8 +77,8 @@ def publish(
     if keys:
         wanted |= {"keys": keys, "moment": now}
         connection.execute(_DELIVER, wanted | {"event": event.id})
-        if connection.execute(_CALL, wanted).rowcount and connection.dialect.name == "postgresql":
-            connection.execute(_NOTIFY)  # heard at the commit; SQLite's workers look by themselves
+        if connection.execute(_CALL, wanted).rowcount:
+            lanes.ring(session)
     return event
 
 
@@ -103,21 +104,23 @@ def recent(
     return [event for event in found if needed(event.needs) <= rights.operations]
 
 
-_audience: BindParameter[int | None] = bindparam("audience", type_=Event.audience_id.type)
-#: Somebody in a team that the subscription wants has it put down to them. What shows nobody's data
-#: is no meeting, and in no team.
-_attributed = aliased(User)
-_in_team = (
-    exists()
-    .where(
-        Audience.id == _audience,
-        _attributed.email == Audience.attributed,
-        TeamMember.user_id == _attributed.id,
+def in_team(audience_id: Any, subscription_id: Any) -> Exists:
+    """Return whether somebody in a team that a subscription wants has it put down to them.
+
+    What shows nobody's data is no meeting, and in no team.
+    """
+    attributed = aliased(User)
+    return exists().where(
+        Audience.id == audience_id,
+        attributed.email == Audience.attributed,
+        TeamMember.user_id == attributed.id,
         SubscriptionTeam.team_id == TeamMember.team_id,
-        SubscriptionTeam.subscription_id == Subscription.id,
+        SubscriptionTeam.subscription_id == subscription_id,
     )
-    .correlate(Subscription)
-)
+
+
+_audience: BindParameter[int | None] = bindparam("audience", type_=Event.audience_id.type)
+_in_team = in_team(_audience, Subscription.id).correlate(Subscription)
 _WANTED = (
     SubscriptionType.organization_id == bindparam("organization"),
     SubscriptionType.event_type == bindparam("event_type"),
@@ -148,7 +151,6 @@ _CALL = (
     .values(turn_at=bindparam("moment"))
     .execution_options(synchronize_session=False)
 )
-_NOTIFY = select(func.pg_notify(lanes.CHANNEL, ""))
 _DELIVER = insert(Delivery).from_select(
     [
         "organization_id",

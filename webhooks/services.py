@@ -6,6 +6,8 @@ from typing import cast
 from flask import current_app
 
 from webhooks.catalog import Catalog
+from webhooks.recovery import Recoveries
+from webhooks.redelivery import Redelivery
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
 from webhooks.switches import Switches
@@ -19,6 +21,8 @@ class Hooks:
     catalog: Catalog
     subscriptions: Subscriptions
     switches: Switches
+    redelivery: Redelivery
+    recoveries: Recoveries
     signing_secrets: SigningSecrets
     trials: Trials
 

@@ -41,7 +41,11 @@ WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
 SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
+ERRAND_PAUSE = 0.5  # seconds between two rounds of errands
 HEARTBEATS = 6  # in the length of a lease
+
+#: Something short that takes a session and opens transactions of its own.
+Errand = Callable[[Session], object]
 
 #: Told of each batch of results, once it is written; what it raises is logged and stops nothing.
 Observer = Callable[[Sequence[Result]], None]
@@ -64,6 +68,7 @@ class Worker:
         grace: float = 5.0,
         schedule: Schedule = retry.CONTRACT,
         on_ailing: Sequence[OnAiling] = (),
+        errands: Sequence[Errand] = (),
         random: Random | None = None,
         authorities: str | None = None,
         observer: Observer | None = None,
@@ -74,6 +79,7 @@ class Worker:
         under way at once. lease: seconds after which another worker may take over what this one
         claimed, more than the timeout. grace: seconds that requests get to end when it is stopped.
         schedule: the waits before retries. on_ailing: told of subscriptions that go on failing.
+        errands: done now and then between deliveries.
         """
         lease = timeout + LEASE_MARGIN if lease is None else lease
         if lease <= timeout:
@@ -85,6 +91,7 @@ class Worker:
         self._lease = timedelta(seconds=lease)
         self._grace = grace
         self._schedule = schedule
+        self._errands = tuple(errands)
         self._health = Health(sum(schedule, timedelta()), on_ailing)
         self._random = random or SystemRandom()
         self._owner = hold.new_owner()
@@ -101,6 +108,7 @@ class Worker:
         self._next_look = 0.0
         self._next_sweep = 0.0
         self._next_beat = 0.0
+        self._next_errand = 0.0
         self._hold_until = 0.0  # SQLite's; see `hold`
         self._dry = False  # whether the last look found less than there was room for
 
@@ -142,6 +150,7 @@ class Worker:
         if looking or writing_now:
             self._launch(self._exchange(room if looking else 0), stop)
         self._beat(now)
+        self._run_errands(now)
         if self._transport.busy:
             self._collect(BUSY_PAUSE)
             woken = self._dry and self._waker.wait(0.0)
@@ -268,6 +277,15 @@ class Worker:
                 self._observer(written)
             except Exception as error:  # noqa: BLE001 - deliveries go on, seen or unseen
                 _stumbled("The observer failed", error)
+
+    def _run_errands(self, now: float) -> None:
+        """Do a bit of what is to be done beside delivering."""
+        if now < self._next_errand:
+            return
+        self._next_errand = now + ERRAND_PAUSE
+        for errand in self._errands:
+            with self._db.session() as session:
+                errand(session)
 
     def _settle_one(self, session: Session, result: Result, *, logged: bool) -> None:
         now = self._clock.now()

@@ -14,6 +14,7 @@ MAX_BODY_BYTES = 5_000_000
 def init_app(app: Flask) -> None:
     """Put the API into an app whose `extensions["keyhook"]` holds the Services."""
     from connector.api import (  # noqa: PLC0415
+        deliveries,
         events,
         key_life,
         key_spikes,
@@ -22,6 +23,7 @@ def init_app(app: Flask) -> None:
         me,
         meetings,
         notes,
+        recoveries,
         signing_secret,
         switches,
         teams,
@@ -41,6 +43,8 @@ def init_app(app: Flask) -> None:
         notes,
         webhooks,
         switches,
+        deliveries,
+        recoveries,
         signing_secret,
         teams,
         events,

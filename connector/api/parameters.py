@@ -21,7 +21,7 @@ MAX_PAGE = 10**9  # beyond this an offset would leave the databases' integers
 
 NO_MOMENT = datetime.min.replace(tzinfo=UTC)  # stands in for a wrong one until `check`
 
-_DIGITS = re.compile(r"\d{1,10}", re.ASCII)
+_DIGITS = re.compile(r"\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -47,6 +47,18 @@ class Parameters:
         if not self.errors and end < start:
             self._wrong("to_date", "Must not be before from_date.")
         return start, end
+
+    def open_window(self) -> tuple[datetime | None, datetime | None]:
+        """Return `from_date` and `to_date`, each None when it is not given."""
+        start, end = (
+            self._moment(name, read) if self._text(name) else None
+            for name, read in (("from_date", moments.window_start), ("to_date", moments.window_end))
+        )
+        return start, end
+
+    def before(self, maximum: int) -> int | None:
+        """Return the number before which a page ends, or None when it is the newest."""
+        return self._whole("before", 1, maximum) if "before" in self._arguments else None
 
     def page(self) -> int:
         """Return the number of the page, from 1."""

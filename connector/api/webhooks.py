@@ -24,13 +24,17 @@ from keystore import access
 from keystore.credentials import SecretValue
 from webhooks import services
 from webhooks.errors import (
+    AlreadyRecovering,
     BadChoice,
     Busy,
+    DeliveryNotFound,
     KeyEnded,
+    RecoveryNotFound,
     RightsLacking,
     ScopeLacking,
     SubscriptionEnded,
     SubscriptionNotFound,
+    SwitchedOff,
     TooSoon,
     WebhooksError,
 )
@@ -195,9 +199,9 @@ def refusing() -> Iterator[None]:
         raise auth.insufficient(error.scope, error.detail) from error
     except RightsLacking as error:
         raise Forbidden(error.detail) from error
-    except SubscriptionNotFound as error:
+    except (SubscriptionNotFound, DeliveryNotFound, RecoveryNotFound) as error:
         raise NotFound(error.detail) from error
-    except SubscriptionEnded as error:
+    except (SubscriptionEnded, SwitchedOff, AlreadyRecovering) as error:
         raise Conflict(error.detail) from error
     except (TooSoon, Busy) as error:
         late = TooManyRequests if isinstance(error, TooSoon) else Unavailable

@@ -116,6 +116,14 @@ OF_NONE = {
     "POST /webhooks/<subscription_id>/test/",
     "POST /webhooks/<subscription_id>/disable/",
     "POST /webhooks/<subscription_id>/enable/",
+    # Of a delivery's body: tests/connector/api/test_deliveries.py.
+    "GET /webhooks/<subscription_id>/deliveries/",
+    "GET /webhooks/<subscription_id>/deliveries/<delivery_id>/",
+    "POST /webhooks/<subscription_id>/deliveries/<delivery_id>/redeliver/",
+    "POST /webhooks/<subscription_id>/redeliver/",
+    "POST /webhooks/<subscription_id>/recover/",
+    "GET /webhooks/<subscription_id>/recoveries/<recovery_id>/",
+    "DELETE /webhooks/<subscription_id>/recoveries/<recovery_id>/",
     "POST /leaks/github/",
 }
 #: These tell of keys, with bounds of their own (see tests/connector/api/test_keys.py).

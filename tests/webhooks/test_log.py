@@ -52,7 +52,7 @@ def test_deliveries_come_newest_first_in_pages(
 def test_deliveries_can_be_picked_by_state(database: Database, organization: Organization) -> None:
     with database.session() as session:
         picked = {
-            state.value: subjects(log.deliveries(session, organization.id, state=state))
+            state.value: subjects(log.deliveries(session, organization.id, log.Filter(state=state)))
             for state in DeliveryState
         }
     assert picked == {

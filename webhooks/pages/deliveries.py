@@ -52,7 +52,9 @@ def deliveries() -> ResponseReturnValue:
     before = request.args.get("before", type=int)
     before = None if before is None else min(before, GREATEST_ID)
     with services().db.session() as session:
-        page = log.deliveries(session, the_visitor().organization.id, state=state, before=before)
+        page = log.deliveries(
+            session, the_visitor().organization.id, log.Filter(state=state), before=before
+        )
     return render_template(
         "webhooks/deliveries.html",
         page=page,
