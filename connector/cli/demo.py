@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,8 @@ START_SECONDS = 60
 LOCK_FILE = "demo.lock"
 FILES = ("keyhook.db", "keyhook.db-wal", "keyhook.db-shm", SECRET_KEYS_FILE)
 SENDER = "Keyhook <keyhook@northwind.example>"
-CATCHER = "http://127.0.0.1:9000/"
+CATCHER_PORT = 9000
+CATCHER = f"http://127.0.0.1:{CATCHER_PORT}/"
 
 
 @click.command(epilog="Example: keyhook demo --port 8500 --live 5")
@@ -152,11 +154,14 @@ def _show(base_url: str, credentials: northwind.Credentials, live: float) -> Non
     today = SystemClock().now().date()
     window = f"from_date={today - timedelta(days=60)}&to_date={today}"
     console.print(f"curl {header} '{base_url}/v1/meetings/?{window}'")
-    console.print("\nSubscribe a webhook (listen there first, say with `nc -lk 127.0.0.1 9000`):")
+    console.print("\nSubscribe a webhook:")
     body = json.dumps({"event_type": "meeting.ended", "target_url": CATCHER})
     console.print(
         f"curl {header} -H 'Content-Type: application/json' -d '{body}' {base_url}/v1/webhooks/"
     )
+    console.print("and see what comes, with the signing_secret from the answer:")
+    program = sys.argv[0] if sys.argv[0].endswith("keyhook") else "keyhook"
+    console.print(f"WEBHOOK_SECRET=whsec_... {program} listen --port {CATCHER_PORT}")
     if live:
         console.print(f"\nA meeting ends every {live:g} seconds.")
     console.print(

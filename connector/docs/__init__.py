@@ -1,8 +1,10 @@
 """Pages for whoever builds something on Keyhook. Anybody may read them."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -49,6 +51,12 @@ def wait_words(wait: timedelta) -> str:
     minutes = round(wait.total_seconds() / 60)
     count, unit = (minutes, "minute") if minutes % 60 else (minutes // 60, "hour")
     return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+@blueprint.app_template_filter("sample_text")
+def sample_text(sample: dict[str, Any]) -> str:
+    """Return an event's sample as people read JSON."""
+    return json.dumps(sample, indent=2, ensure_ascii=False)
 
 
 @blueprint.get("/receive-webhooks/")

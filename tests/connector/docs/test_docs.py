@@ -1,5 +1,6 @@
 """The page on how to receive webhooks: open to anybody, and true."""
 
+import json
 import re
 from html import unescape
 
@@ -44,6 +45,7 @@ def test_it_lists_the_event_types_and_the_waits_as_they_are(
     for event_type in parts.hooks.catalog:
         assert f"<code>{event_type.name}</code>" in text
         assert event_type.summary in text
+        assert json.dumps(event_type.sample, indent=2, ensure_ascii=False) in text
     assert re.search(r"after\s+5 minutes, 30 minutes, 2 hours, 12 hours, 24 hours,", text)
 
 
