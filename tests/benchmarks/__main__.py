@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import deliver, parts, verify
+from tests.benchmarks import deliver, parts, publish, verify
 
-BENCHMARKS = {"verify": verify.main, "parts": parts.main, "deliver": deliver.main}
+BENCHMARKS = {"verify": verify.main, "parts": parts.main, "deliver": deliver.main, "publish": publish.main}
 
 for name in sys.argv[1:] or BENCHMARKS:
     BENCHMARKS[name]()

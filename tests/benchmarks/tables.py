@@ -45,6 +45,13 @@ def show(title: str, method: str, reference: Series, candidates: Sequence[Series
     _print([*lines, ""])
 
 
+def table(title: str, method: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table of whatever was measured."""
+    end = f"Medians (from least to most). Python {platform.python_version()}."
+    lines = [f"\n#### {title}\n\n{method} {end}\n", _line(columns), _line(["---"] * len(columns))]
+    _print([*lines, *[_line(row) for row in rows], ""])
+
+
 def goal(text: str, reached: Sequence[float], bound: float, *, at_most: bool = False) -> None:
     """Print a goal, the median that was reached, and whether that is enough."""
     median = statistics.median(reached)

@@ -1,0 +1,75 @@
+"""Publishing: what an event costs the transaction in which it happens, by how many want it.
+
+Run it with `python -m tests.benchmarks.publish`.
+"""
+
+import statistics
+import time
+
+from keystore.db import writing
+from tests.benchmarks.deliver import BENCH, BODY, CLOCK
+from tests.benchmarks.office import OTHER, Office, databases
+from tests.benchmarks.tables import goal, spread, table
+from webhooks import outbox
+
+ROUNDS = 5
+EVENTS = 200  # in each round, for a fan-out of one
+OTHERS = 10_000  # subscriptions to another event
+CROWD = 10_000
+GOAL_MS = 0.5
+
+
+def publish(office: Office, events: int) -> tuple[float, float]:
+    """Return the median milliseconds of `publish` alone, and with its transaction."""
+    alone, whole = [], []
+    for _ in range(events):
+        begin = time.perf_counter()
+        with office.database.session() as session, writing(session):
+            before = time.perf_counter()
+            outbox.publish(
+                session,
+                organization_id=office.organization,
+                event_type=BENCH,
+                body=BODY,
+                subject="",
+                audience=None,
+                now=CLOCK.now(),
+            )
+            alone.append((time.perf_counter() - before) * 1000)
+        whole.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(alone), statistics.median(whole)
+
+
+def main() -> None:
+    rows, ones = [], {}
+    with databases() as fresh:
+        for name, database in fresh():
+            office = Office(database)
+            office.subscribe([f"https://other.example/{one}" for one in range(OTHERS)], OTHER)
+            office.subscribe(["https://one.example/"])
+            publish(office, 20)  # statements are compiled by then
+            rounds = [publish(office, EVENTS) for _ in range(ROUNDS)]
+            ones[name] = [alone for alone, _ in rounds]
+            rows.append((f"{name}, for one", rounds))
+            office.subscribe([f"https://many.example/{one}" for one in range(CROWD - 1)])
+            rows.append((f"{name}, for {CROWD:,}", [publish(office, 1) for _ in range(ROUNDS)]))
+    table(
+        "Publishing an event",
+        f"2 KB, in a transaction of its own, beside {OTHERS:,} subscriptions to another event; "
+        f"{ROUNDS} rounds of {EVENTS} events for one subscriber and of one event for {CROWD:,}.",
+        ["", "`publish` alone, ms", "with begin and commit, ms"],
+        [
+            [
+                name,
+                spread([alone for alone, _ in rounds]),
+                spread([whole for _, whole in rounds]),
+            ]
+            for name, rounds in rows
+        ],
+    )
+    for name, reached in ones.items():
+        goal(f"`publish` for one on {name}, ms", reached, GOAL_MS, at_most=True)
+
+
+if __name__ == "__main__":
+    main()
