@@ -1,10 +1,18 @@
-"""`make bench`: verifying, then delivering; `python -m tests.benchmarks parts` for one of them."""
+"""`make bench`: everything; `python -m tests.benchmarks parts` for one of them."""
 
 import sys
 
-from tests.benchmarks import deliver, parts, publish, verify
+from tests.benchmarks import claims, deliver, fairness, latency, parts, publish, verify
 
-BENCHMARKS = {"verify": verify.main, "parts": parts.main, "deliver": deliver.main, "publish": publish.main}
+BENCHMARKS = {
+    "verify": verify.main,
+    "parts": parts.main,
+    "deliver": deliver.main,
+    "publish": publish.main,
+    "latency": latency.main,
+    "fairness": fairness.main,
+    "claims": claims.main,
+}
 
 for name in sys.argv[1:] or BENCHMARKS:
     BENCHMARKS[name]()
