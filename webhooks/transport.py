@@ -19,11 +19,13 @@ import certifi
 import pycurl
 
 from webhooks.addresses import Network, judge
+from webhooks.names import Destination, Names, destination
 from webhooks.outcome import SUCCESS, Ending, Outcome
 
 KEPT_BYTES = 2048  # of an answer, for the log
 READ_BYTES = 65_536  # then we hang up; the status has told us what we wanted to know
 NO_SOCKETS_PAUSE = 0.005  # seconds, while libcurl waits for something that is no socket
+NAMES_PAUSE = 0.005  # seconds between two looks at what was looked up
 
 T = TypeVar("T")
 
@@ -76,7 +78,10 @@ class Transport(Generic[T]):
         if method is not None:
             for slot in self._idle:
                 slot.speak(method)
+        self._timeout = timeout
+        self._names = Names(limit=2 * slots)
         self._busy: set[_Slot[T]] = set()
+        self._waiting: list[_Slot[T]] = []  # of these, those whose host is being looked up
         self._finished: list[tuple[T, Outcome]] = []
 
     @property
@@ -99,18 +104,18 @@ class Transport(Generic[T]):
         slot = self._idle.pop()
         try:
             slot.load(ticket, url, headers, body)
-            self._multi.add_handle(slot.curl)
+            self._dial(slot)
         except (pycurl.error, ValueError, TypeError):
             self._idle.append(slot)
             self._finished.append((ticket, Outcome(Ending.UNSENT, 0, error=_UNSENT)))
-        else:
-            self._busy.add(slot)
 
     def poll(self, wait: float) -> list[tuple[T, Outcome]]:
         """Move everything on, for up to `wait` seconds, and return what is finished."""
         self._drive()
         if self._busy and not self._finished and wait > 0:
             hint = self._multi.timeout()
+            if self._waiting:
+                wait = min(wait, NAMES_PAUSE)
             if hint >= 0:
                 wait = min(wait, hint / 1000)
             if self._multi.select(wait) < 0:
@@ -121,6 +126,7 @@ class Transport(Generic[T]):
 
     def abandon(self) -> list[T]:
         """Break off every request that is under way and return their tickets."""
+        self._waiting.clear()
         tickets = []
         for slot in list(self._busy):
             tickets.append(slot.ticket)
@@ -135,7 +141,34 @@ class Transport(Generic[T]):
         self._idle.clear()
         self._multi.close()
 
+    def _dial(self, slot: "_Slot[T]") -> None:
+        """Hand a request to libcurl, or let it wait for its host's addresses."""
+        if slot.destination is not None:
+            addresses = self._names.ask(slot.destination.name)
+            if not addresses:
+                self._busy.add(slot)
+                if addresses is None:
+                    self._waiting.append(slot)
+                else:
+                    self._finish(slot, pycurl.E_COULDNT_RESOLVE_HOST)
+                return
+            slot.direct(slot.destination, addresses)
+        self._multi.add_handle(slot.curl)
+        slot.is_dialled = True
+        self._busy.add(slot)
+
+    def _look_again(self) -> None:
+        """See which look-ups have ended, and which requests have waited for too long."""
+        waiting, self._waiting = self._waiting, []
+        for slot in waiting:
+            if slot.waited >= self._timeout:
+                self._finish(slot, pycurl.E_OPERATION_TIMEDOUT)
+            else:
+                self._dial(slot)
+
     def _drive(self) -> None:
+        if self._waiting:
+            self._look_again()
         self._multi.perform()
         waiting = 1
         while waiting:
@@ -150,7 +183,9 @@ class Transport(Generic[T]):
         self._put_back(slot)
 
     def _put_back(self, slot: "_Slot[T]") -> None:
-        self._multi.remove_handle(slot.curl)
+        if slot.is_dialled:
+            self._multi.remove_handle(slot.curl)
+            slot.is_dialled = False
         self._busy.discard(slot)
         self._idle.append(slot)
 
@@ -161,7 +196,13 @@ class _Slot(Generic[T]):
     ticket: T
 
     def __init__(self, timeout: float, allowed: tuple[Network, ...], authorities: str) -> None:
+        self.destination: Destination | None = None  # if it is a name
+        self.is_dialled = False
         self._allowed = allowed
+        self._timeout = timeout
+        self._begun = 0.0  # by the monotonic clock
+        self._looked_up = 0.0  # seconds that the look-up took
+        self._is_directed = False
         self._head = BytesIO()  # the answers' headers; libcurl ends a transfer that has too many
         self._kept = b""
         self._read = 0
@@ -179,13 +220,19 @@ class _Slot(Generic[T]):
             (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
             (pycurl.CAINFO, authorities),
             (pycurl.NOSIGNAL, 1),
-            (pycurl.TIMEOUT_MS, max(1, round(timeout * 1000))),
-            (pycurl.CONNECTTIMEOUT_MS, max(1, round(timeout * 1000))),
             (pycurl.OPENSOCKETFUNCTION, self._open_socket),
             (pycurl.HEADERFUNCTION, self._head.write),
             (pycurl.WRITEFUNCTION, self._hear_body),
         ):
             self.curl.setopt(option, value)
+
+        self._limit(timeout)
+
+    def _limit(self, seconds: float) -> None:
+        """Set the deadline."""
+        milliseconds = max(1, round(seconds * 1000))
+        self.curl.setopt(pycurl.TIMEOUT_MS, milliseconds)
+        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, milliseconds)
 
     def speak(self, method: str) -> None:
         """Make requests of this method, and keep the header lines of answers."""
@@ -203,14 +250,38 @@ class _Slot(Generic[T]):
         if not url[:8].lower().startswith(("https://", "http://")):
             raise ValueError("libcurl would guess at the protocol")
         self.curl.setopt(pycurl.URL, url)
+        self.destination = destination(url)
+        self._begun = time.monotonic()
+        self._looked_up = 0.0
+        if self._is_directed:
+            self.curl.setopt(pycurl.RESOLVE, [])
+            self._limit(self._timeout)
+            self._is_directed = False
         # "Expect:" without a value: a long body is not announced first, as few receivers answer.
         self.curl.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
         self.curl.setopt(pycurl.POSTFIELDS, body)
 
+    @property
+    def waited(self) -> float:
+        """Seconds since it was loaded."""
+        return time.monotonic() - self._begun
+
+    def direct(self, to: Destination, addresses: Sequence[str]) -> None:
+        """Tell libcurl where its host is, in what is left of the time."""
+        name, port = to
+        self._looked_up = self.waited
+        # "+": by itself it forgets them in a minute.
+        self.curl.setopt(pycurl.RESOLVE, [f"+{name}:{port}:{','.join(addresses)}"])
+        self._limit(self._timeout - self._looked_up)
+        self._is_directed = True
+
     def outcome(self, code: int) -> Outcome:
         """Say what came of it, given libcurl's result code."""
-        duration_ms = round(self.curl.getinfo(pycurl.TOTAL_TIME) * 1000)
-        status: int | None = self.curl.getinfo(pycurl.RESPONSE_CODE) or None
+        status: int | None = None
+        seconds = self.waited
+        if self.is_dialled:
+            seconds = self._looked_up + self.curl.getinfo(pycurl.TOTAL_TIME)
+            status = self.curl.getinfo(pycurl.RESPONSE_CODE) or None
         if code == pycurl.E_OK or (code == pycurl.E_WRITE_ERROR and self._read > READ_BYTES):
             ending, error = Ending.ANSWERED, None
         elif self._refused:
@@ -219,7 +290,7 @@ class _Slot(Generic[T]):
             ending, error = _SENTENCES.get(code, _BROKEN)
         return Outcome(
             ending,
-            duration_ms,
+            round(seconds * 1000),
             status=status,
             error=error,
             retry_after=None if status in SUCCESS else self._retry_after(),

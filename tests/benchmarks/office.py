@@ -56,9 +56,9 @@ class Sink:
         self.url = url
         self._log = log
 
-    def count(self) -> int:
-        """Return how many requests have come since it was cleared."""
-        return self._log.read_bytes().count(b"\n")
+    def count(self, path: str = "/") -> int:
+        """Return how many requests have come since it was cleared, for paths that begin so."""
+        return self._log.read_bytes().count(f" {path}".encode())
 
     def arrivals(self) -> list[tuple[float, str, str]]:
         """Return when which message came to which path."""
@@ -199,7 +199,7 @@ def until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def main(database_url: str) -> None:

@@ -1,7 +1,9 @@
 """Names that lie: what counts is the address that the socket is about to dial."""
 
 import json
+import threading
 
+import pytest
 from sqlalchemy import select
 
 from keystore.clock import SystemClock
@@ -10,13 +12,14 @@ from keystore.models import Organization
 from tests.support.internet import alone
 from tests.webhooks.conftest import NOTE_READY, Subscribe
 from tests.webhooks.lying_names import ANSWERS, PORT
-from webhooks import outbox
+from tests.webhooks.test_worker import until
+from webhooks import names, outbox
 from webhooks.models import Attempt, Delivery, Subscription
 
 REFUSED = ("refused", None, "The address of this host is one that webhooks may not reach.")
 OK = ("answered", 200, None)
 TIMED_OUT = ("timed_out", None, "No whole answer came in time.")
-HANGING = 5
+HANGING = 30
 
 Story = list[tuple[str, int | None, str | None]]
 
@@ -80,3 +83,48 @@ def test_a_name_is_worth_what_it_answers_at_the_moment_of_dialling(
         endings = list(session.scalars(select(Attempt.outcome).order_by(Attempt.id)))
     first = endings[: len(hosts)]
     assert first[-HANGING:] == ["timed_out"] * HANGING
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://hooks.example/a?b=https://c.example", ("hooks.example", 443)),
+        ("HTTPS://Hooks.Example:8443/", ("hooks.example", 8443)),
+        ("http://a_b.example.", ("a_b.example.", 80)),
+        ("http://127.0.0.1/", None),
+        ("http://2130706433/", None),
+        ("http://0x7F.1/", None),
+        ("http://127%2e1/", None),
+        ("http://[::1]/", None),
+        ("http://localhost/", None),
+        ("http://a b/", None),
+        ("http://a,b.example/", None),
+        ("http://bücher.example/", None),
+        ("http:///", None),
+    ],
+)
+def test_only_what_is_plainly_a_name_is_looked_up(url: str, found: tuple[str, int] | None) -> None:
+    assert names.destination(url) == found
+
+
+def ask(book: names.Names, name: str) -> tuple[str, ...]:
+    """Ask until there is an answer."""
+    until(lambda: book.ask(name) is not None)
+    return book.ask(name) or ()
+
+
+def test_a_name_is_looked_up_once_however_many_wait_for_it() -> None:
+    before = threading.active_count()
+    book = names.Names(limit=1)
+    hosts = [f"nowhere{number}.invalid" for number in range(3)]
+    for host in hosts * 5:
+        book.ask(host)
+    assert threading.active_count() <= before + 1
+    assert [ask(book, host) for host in hosts] == [()] * 3
+    until(lambda: threading.active_count() == before)
+
+
+def test_an_answer_has_addresses_as_libcurl_reads_them() -> None:
+    found = ask(names.Names(limit=1), "localhost")
+    assert found
+    assert set(found) <= {"127.0.0.1", "[::1]"}
