@@ -114,9 +114,9 @@ def main() -> None:
             goals.append((name, found))
     table(
         "Eight endpoints beside two that misbehave",
-        f"A backlog of {BACKLOG} events for each endpoint, and then {SECONDS:.0f} seconds of events "
-        f"at a quarter of that pace; one worker with the time-out of an installation (15 s). "
-        f"What the eight notice, {ROUNDS} rounds in turns.",
+        f"A backlog of {BACKLOG} events for each endpoint, and then {SECONDS:.0f} seconds of "
+        "events at a quarter of that pace; one worker with the time-out of an installation "
+        f"(15 s). What the eight notice, {ROUNDS} rounds in turns.",
         ["", "the eight's deliveries per second", "their p99, ms"],
         rows,
     )
