@@ -10,6 +10,7 @@ from sqlalchemy import (
     Exists,
     bindparam,
     exists,
+    func,
     insert,
     literal_column,
     or_,
