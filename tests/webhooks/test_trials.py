@@ -1,22 +1,28 @@
 """A subscriber tries a subscription out and sees what was sent and what came back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
+from keystore import scopes
 from keystore.clock import ManualClock
-from keystore.db import Database
+from keystore.db import Database, writing
+from keystore.keys import Issued
 from keystore.models import Organization
 from keystore.vault import Vault
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Answer as Received
+from tests.support.receiver import Receiver
 from tests.webhooks.conftest import ADA, LOOPBACK, End, Subscribe
 from webhooks.catalog import Catalog
-from webhooks.choices import Choices
+from webhooks.choices import Choices, Verify
+from webhooks.consent import Consent
 from webhooks.errors import SubscriptionEnded, TooSoon, UnknownEventType
-from webhooks.exchange import Exchange
+from webhooks.exchange import Answer, Exchange
 from webhooks.models import Attempt, Delivery, Event, Subscription
 from webhooks.signing import Signer
+from webhooks.subscriptions import Subscriptions
 from webhooks.trials import Trial, Trials
 
 Try = Callable[..., Trial]
@@ -54,7 +60,7 @@ def test_a_made_up_event_is_sent_signed_to_the_target_and_told_of(
 ) -> None:
     own = Choices(headers={"authorization": "Bearer of-the-receiver"})
     made = subscribe(receiver.url("/hook"), chosen=own)
-    receiver.then(Answer(500, {"x-why": "tired"}, b"try later"))
+    receiver.then(Received(500, {"x-why": "tired"}, b"try later"))
     trial = try_out(made.subscription, "note.ready")
     [request] = receiver.requests
     assert (request.path, request.body, trial.body) == ("/hook", b'{"note":1}', b'{"note":1}')
@@ -74,6 +80,60 @@ def test_a_made_up_event_is_sent_signed_to_the_target_and_told_of(
         for table in (Event, Delivery, Attempt):
             assert session.scalar(select(func.count()).select_from(table)) == 0
         assert session.get_one(Subscription, made.subscription.id).failing_since is None
+
+
+class Watching(Exchange):
+    """Sees that others can write while a target is waited for."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(allow_networks=LOOPBACK)
+        self.database = database
+        self.session: Session | None = None
+
+    def send(
+        self, url: str, lines: Sequence[str], body: bytes = b"", *, method: str = "POST"
+    ) -> Answer:
+        assert self.session is not None
+        assert not self.session.in_transaction()
+        with self.database.session() as session, writing(session):
+            session.execute(update(Subscription).values(rate=7))
+        return super().send(url, lines, body, method=method)
+
+
+def test_no_transaction_is_open_while_a_target_is_waited_for(
+    database: Database,
+    vault: Vault,
+    clock: ManualClock,
+    catalog: Catalog,
+    organization: Organization,
+    issued: Issued,
+    subscribe: Subscribe,
+    receiver: Receiver,
+) -> None:
+    exchange = Watching(database)
+    made = subscribe(receiver.url()).subscription
+    with database.session() as session:
+        exchange.session = session
+        Trials(vault, clock, catalog, exchange).send(
+            session, made.id, organization_id=organization.id, actor=ADA
+        )
+    receiver.then(Received(200, {"WebHook-Allowed-Origin": "*"}))
+    service = Subscriptions(
+        vault, clock, catalog, LOOPBACK, consent=Consent(exchange, "https://keyhook.example.com")
+    )
+    with database.session() as session:
+        exchange.session = session
+        service.subscribe(
+            session,
+            organization_id=organization.id,
+            key_id=issued.key.id,
+            event_type="note.ready",
+            target_url=receiver.url(),
+            operations=scopes.DEFAULT,
+            actor=ADA,
+            verify=Verify.OPTIONS,
+        )
+    assert len(receiver.requests) == 2
 
 
 def test_one_waits_a_little_between_two_trials(
