@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
-from webhooks.lanes import IS_READY
-from webhooks.models import IS_PENDING, Delivery, Subscription
+from webhooks.lanes import IS_AGAIN, IS_FIRST
+from webhooks.models import Delivery, Subscription
 
 
 class Backlog(NamedTuple):
@@ -32,7 +32,6 @@ class Condition(StrEnum):
     ENDED = "ended"
 
 
-_PENDING = select(func.count()).select_from(Delivery).where(IS_PENDING)
 _CONDITION = case(
     (Subscription.ended_at.is_not(None), Condition.ENDED),
     (Subscription.disabled_at.is_not(None), Condition.DISABLED),
@@ -42,14 +41,32 @@ _CONDITION = case(
 _CONDITIONS = select(_CONDITION, func.count()).group_by(_CONDITION)
 
 
+def _waiting(which: ColumnElement[bool]) -> Select[int, int | None, datetime | None]:
+    """Return how many wait, how many of these are due, and since when, by the index made for it."""
+    is_due = Delivery.due_at <= bindparam("now", type_=Delivery.due_at.type)
+    return select(
+        func.count(),
+        func.sum(case((is_due, 1), else_=0)),
+        func.min(Delivery.due_at),
+    ).where(which)
+
+
+_FIRST_TRIES, _RETRIES = _waiting(IS_FIRST), _waiting(IS_AGAIN)
+_UNDER_WAY = select(func.count()).where(Delivery.lease_until.is_not(None))
+
+
 def backlog(session: Session, now: datetime) -> Backlog:
-    """Return how much waits; indexes over what is pending answer, however long the log is."""
-    is_due = (IS_READY, Delivery.due_at <= now)
+    """Return how much waits; it is read from small indexes, however long the log has become."""
     with session.begin():
-        pending = session.scalar(_PENDING) or 0
-        due = session.scalar(select(func.count()).select_from(Delivery).where(*is_due)) or 0
-        oldest = session.scalar(select(func.min(Delivery.due_at)).where(*is_due))
-    return Backlog(pending, due, 0.0 if oldest is None else (now - oldest).total_seconds())
+        under_way = session.scalar(_UNDER_WAY) or 0
+        kinds = [session.execute(one, {"now": now}).one() for one in (_FIRST_TRIES, _RETRIES)]
+    pending = under_way + sum(count for count, _, _ in kinds)
+    oldest = min((since for _, _, since in kinds if since is not None), default=now)
+    return Backlog(
+        pending,
+        due=sum(due or 0 for _, due, _ in kinds),
+        oldest_due=max(0.0, (now - oldest).total_seconds()),
+    )
 
 
 def conditions(session: Session) -> Mapping[Condition, int]:

@@ -1,8 +1,9 @@
 """How much waits, and how subscriptions fare."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
@@ -43,6 +44,28 @@ def test_what_waits_is_counted_and_the_oldest_is_named(
     assert backlog(database, clock).due == 1
     worker.run_once()
     assert backlog(database, clock) == (0, 0, 0)
+
+
+def test_the_log_is_not_read_for_it(database: Database, clock: ManualClock) -> None:
+    statements: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cur, text, parameters, _ctx, _many: statements.append((text, parameters)),
+    )
+    backlog(database, clock)
+
+    asked = [one for one in statements if one[0].startswith("SELECT")]
+    assert len(asked) == 3
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:  # a table this small is read whole, unless that is forbidden
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+        plans = [
+            str(connection.exec_driver_sql(explain + text, values).all()) for text, values in asked
+        ]
+    for plan, index in zip(plans, ("leased", "first", "again"), strict=True):
+        assert f"ix_deliveries_{index}" in plan
 
 
 def test_subscriptions_are_counted_by_how_they_fare(
