@@ -130,13 +130,24 @@ _ONE_ENDPOINT = (
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
 _CALL = update(_lane).where(_in_ids, _IS_LATER).values(turn_at=_turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
+_WAKE = (
+    update(_lane)
+    .where(
+        _lane.c.subscription_id.in_(
+            select(_lane.c.subscription_id)
+            .where(_in_ids, _IS_LATER)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    .values(turn_at=_turn)
+)
+_NOTIFY = select(func.pg_notify(CHANNEL, ""))
 _LOCK = (
     select(_lane.c.subscription_id)
     .where(_in_ids)
     .order_by(_lane.c.subscription_id)
     .with_for_update()
 )
-_NOTIFY = select(func.pg_notify(CHANNEL, ""))
 _FORGOTTEN = select(_lane.c.subscription_id).where(
     or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _now),
     or_(
@@ -150,6 +161,7 @@ _FORGOTTEN = select(_lane.c.subscription_id).where(
         ]
     ),
 )
+_FORGOTTEN_AMONG = _FORGOTTEN.where(_in_ids)
 
 
 def open_lane(session: Session, subscription_id: UUID) -> None:
@@ -209,6 +221,16 @@ def run_dry(session: Session, subscription_ids: Sequence[UUID], now: datetime) -
         session.connection().execute(_RUN_DRY, {"ids": subscription_ids, "now": now})
 
 
+def wake(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> None:
+    """Say that it is the turn of lanes in which first tries have come to wait, and wake workers.
+
+    Waits for nobody, so that no two who publish can wait for each other; see `call_forgotten`.
+    """
+    if subscription_ids:
+        session.connection().execute(_WAKE, {"ids": subscription_ids, "turn": now})
+        ring(session)
+
+
 def call(session: Session, turns: Mapping[UUID, datetime]) -> None:
     """Say when it will be a lane's turn at the latest; for deliveries that are no first tries.
 
@@ -227,13 +249,16 @@ def ring(session: Session) -> None:
         connection.execute(_NOTIFY)
 
 
-def call_forgotten(session: Session, now: datetime) -> int:
+def call_forgotten(session: Session, now: datetime, among: Collection[UUID] | None = None) -> int:
     """Call the lanes that nobody calls though something is due in them; return how many.
 
     Publishing does not wait for a worker that is just finding a lane empty, so the worker may have
-    the last word. That is rare, and mended by this.
+    the last word. Who emptied lanes looks at these again a moment later (among: them alone), when
+    whoever was just publishing has mostly committed; and now and then workers look at all.
     """
-    forgotten = session.connection().execute(_FORGOTTEN, {"now": now}).scalars().all()
+    statement = _FORGOTTEN if among is None else _FORGOTTEN_AMONG
+    asked = {"now": now} if among is None else {"now": now, "ids": list(among)}
+    forgotten = session.connection().execute(statement, asked).scalars().all()
     if forgotten:
         session.connection().execute(_CALL, {"ids": forgotten, "turn": now})
     return len(forgotten)

@@ -73,6 +73,7 @@ class Claim(NamedTuple):
 
     jobs: list[Job]
     more: bool
+    emptied: Sequence[UUID] = ()  # lanes in which nothing was left
 
 
 class Result(NamedTuple):
@@ -241,8 +242,8 @@ def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room
         lease_row = {"owner": owner, "token": picking.token, "til": now + lease}
         ids = [job.delivery_id for job in picking.jobs]
         connection.execute(_LEASE, {"ids": ids, **lease_row})
-    picking.send_lanes_on()
-    return Claim(picking.jobs, more=picking.more or len(turns) == room.total)
+    emptied = picking.send_lanes_on()
+    return Claim(picking.jobs, picking.more or len(turns) == room.total, emptied)
 
 
 class _Share:
@@ -347,8 +348,8 @@ class _Picking:
         """Whether there was more to take at this moment."""
         return any(share.has_more for share in self._shares.values())
 
-    def send_lanes_on(self) -> None:
-        """Say when it is each lane's turn again."""
+    def send_lanes_on(self) -> list[UUID]:
+        """Say when it is each lane's turn again; return those in which nothing was left."""
         full_at = {one: share.full_at for one, share in self._shares.items()}
         turns = {one: share.next_turn for one, share in self._shares.items()}
         lanes.drain(self._session, {one: at for one, at in full_at.items() if at is not None})
@@ -358,7 +359,9 @@ class _Picking:
         lanes.postpone(
             self._session, {one: at for one, at in turns.items() if at and at != self._now}
         )
-        lanes.run_dry(self._session, [one for one, at in turns.items() if at is None], self._now)
+        emptied = [one for one, at in turns.items() if at is None]
+        lanes.run_dry(self._session, emptied, self._now)
+        return emptied
 
     def _rows(self, statements: Mapping[bool, Select[Any]]) -> list[_Row]:
         connection = self._session.connection()

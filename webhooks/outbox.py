@@ -2,24 +2,27 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     BindParameter,
     Exists,
+    Select,
+    Table,
+    Uuid,
     bindparam,
     exists,
-    func,
     insert,
     literal_column,
+    null,
     or_,
     select,
-    update,
 )
 from sqlalchemy.orm import Session, aliased
 
 from keystore import standing
+from keystore.db import Many, one_of
 from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
@@ -56,30 +59,29 @@ def publish(
     None for an event that shows nobody's data; scopes are asked for in any case. The event is kept
     without subscribers too, as a sample for later ones.
     """
-    event = Event(
-        id=uuid4(),
-        organization_id=organization_id,
-        type=event_type.name,
-        body=body,
-        subject=subject,
-        needs=" ".join(sorted(event_type.needs)),
-        audience_id=audience,
-        created_at=now,
-    )
-    session.add(event)
-    session.flush()
+    columns = {
+        "id": uuid4(),
+        "organization_id": organization_id,
+        "type": event_type.name,
+        "body": body,
+        "subject": subject,
+        "needs": " ".join(sorted(event_type.needs)),
+        "audience_id": audience,
+        "created_at": now,
+    }
+    event = Event(**columns)
     connection = session.connection()
+    connection.execute(_HAPPENED, columns)
     wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
-    keys = [
-        key_id
-        for key_id, private, is_in, *columns in connection.execute(_KEYS, wanted)
-        if not objection(Standing._make(columns), event.needs, private, is_in, now)
-    ]
-    if keys:
-        wanted |= {"keys": keys, "moment": now}
-        connection.execute(_DELIVER, wanted | {"event": event.id})
-        if connection.execute(_CALL, wanted).rowcount:
-            lanes.ring(session)
+    meant, asleep = [], []
+    for one, turn_at, private, is_in, *key in connection.execute(_WANTED[audience is None], wanted):
+        if objection(Standing._make(key), event.needs, private, is_in, now) is None:
+            meant.append(one)
+            if turn_at is None or turn_at > now:  # else its turn has come, and it is left alone
+                asleep.append(one)
+    if meant:
+        connection.execute(_DELIVER, {"ids": meant, "moment": now, "event": event.id})
+        lanes.wake(session, asleep, now)
     return event
 
 
@@ -121,44 +123,42 @@ def in_team(audience_id: Any, subscription_id: Any) -> Exists:
 
 
 _audience: BindParameter[int | None] = bindparam("audience", type_=Event.audience_id.type)
+_private = select(Audience.private).where(Audience.id == _audience).scalar_subquery()
 _in_team = in_team(_audience, Subscription.id).correlate(Subscription)
-#: As a list of ids and not as a join: SQLite would go through all subscriptions first.
-_WANTED = (
-    Subscription.id.in_(
-        select(SubscriptionType.subscription_id).where(
+_in_its_teams = or_(Subscription.by_team.is_(False), _in_team)
+
+
+def _wanted(*, of_nobody: bool) -> Select[Any]:
+    """Return the subscriptions that want an event, each with its lane's turn and its key."""
+    return (
+        select(
+            Subscription.id,
+            Lane.turn_at,
+            null() if of_nobody else _private,
+            null() if of_nobody else takes_part(_audience),
+            *standing.COLUMNS,
+        )
+        .select_from(SubscriptionType)
+        .join(Subscription, Subscription.id == SubscriptionType.subscription_id)
+        .join(Lane, Lane.subscription_id == Subscription.id)
+        .join(Key, Key.id == Subscription.key_id)
+        .outerjoin(User, User.id == Key.owner_id)
+        .where(
             SubscriptionType.organization_id == bindparam("organization"),
             SubscriptionType.event_type == bindparam("event_type"),
+            Subscription.is_active,
+            Subscription.by_team.is_(False) if of_nobody else _in_its_teams,
         )
-    ),
-    Subscription.is_active,
-    or_(Subscription.by_team.is_(False), _in_team),
-)
-#: The keys behind the subscriptions: few, however many subscriptions there are.
-_KEYS = (
-    select(
-        Key.id,
-        select(Audience.private).where(Audience.id == _audience).scalar_subquery(),
-        takes_part(_audience),
-        *standing.COLUMNS,
     )
-    .outerjoin(User, User.id == Key.owner_id)
-    .where(Key.id.in_(select(Subscription.key_id).where(*_WANTED)))
-)
-_columns = Delivery.__table__.c
-#: Dressed so that no index fits: SQLite would rather go through all that a key has subscribed to.
-_key_id = func.coalesce(Subscription.key_id, Subscription.key_id)
-_MEANT = (*_WANTED, _key_id.in_(bindparam("keys", expanding=True, type_=Subscription.key_id.type)))
-#: Lanes whose turn has come are left alone: who publishes waits for no worker.
-_CALL = (
-    update(Lane)
-    .where(
-        or_(Lane.turn_at.is_(None), Lane.turn_at > bindparam("moment")),
-        Lane.subscription_id.in_(select(Subscription.id).where(*_MEANT)),
-    )
-    .values(turn_at=bindparam("moment"))
-    .execution_options(synchronize_session=False)
-)
-_DELIVER = insert(Delivery).from_select(
+
+
+#: By whether it shows nobody's data; this is the busiest part of publishing, and planned anew by
+#: PostgreSQL until it has seen it some times.
+_WANTED = {of_nobody: _wanted(of_nobody=of_nobody) for of_nobody in (True, False)}
+_delivery = cast("Table", Delivery.__table__)
+_columns = _delivery.c
+_HAPPENED = insert(cast("Table", Event.__table__))
+_DELIVER = insert(_delivery).from_select(
     [
         "organization_id",
         "event_id",
@@ -181,6 +181,6 @@ _DELIVER = insert(Delivery).from_select(
         bindparam("moment", type_=_columns.created_at.type),
         bindparam("moment", type_=_columns.created_at.type),
     )
-    .where(*_MEANT)
+    .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
     .order_by(Subscription.created_at, Subscription.id),
 )

@@ -39,6 +39,7 @@ IDLE_PAUSE = 0.2  # seconds between two looks for work, if nothing wakes it befo
 BUSY_PAUSE = 0.01  # seconds between two looks at the waker while requests are under way
 WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
+DOUBT_PAUSE = 0.02  # seconds before a lane is looked at again that was found empty
 SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 ERRAND_PAUSE = 0.5  # seconds between two rounds of errands
@@ -110,6 +111,7 @@ class Worker:
         self._next_beat = 0.0
         self._next_errand = 0.0
         self._hold_until = 0.0  # SQLite's; see `hold`
+        self._emptied = dict[UUID, float]()  # lanes, and when to look at them again
         self._dry = False  # whether the last look found less than there was room for
 
     def run_once(self) -> int:
@@ -203,13 +205,14 @@ class Worker:
                     log.warning("%d results came too late", len(self._results) - written)
                 self._let_go_of_results()
         if room:
-            self._next_look = time.monotonic() + IDLE_PAUSE
+            pause = DOUBT_PAUSE if self._emptied else IDLE_PAUSE
+            self._next_look = time.monotonic() + pause
             self._dry = not claim.more
         return claim.jobs
 
     def _worth_claiming(self, session: Session, now: datetime) -> bool:
         """Look before writing: an idle worker is not to keep others from SQLite's one lock."""
-        if not self._dry or time.monotonic() >= self._next_sweep:
+        if not self._dry or time.monotonic() >= self._next_sweep or self._doubtful():
             return True
         with session.begin():
             return lanes.any_due(session, now)
@@ -231,14 +234,27 @@ class Worker:
             self._next_sweep = time.monotonic() + SWEEP_PAUSE
             leases.recall(session, now)
             lanes.call_forgotten(session, now)
+        if doubtful := self._doubtful():
+            lanes.call_forgotten(session, now, doubtful)
+            for lane in doubtful:
+                del self._emptied[lane]
         again = fairness.share_for_retries(self._slots) - self._again
-        return leases.claim(
+        claim = leases.claim(
             session,
             now=now,
             owner=self._owner,
             lease=self._lease,
             room=Room(room, max(0, min(again, room)), fairness.cap(self._slots), self._under_way),
         )
+        if not self._db.is_sqlite:  # where nobody can have published meanwhile
+            again_at = time.monotonic() + DOUBT_PAUSE
+            self._emptied |= dict.fromkeys(claim.emptied, again_at)
+        return claim
+
+    def _doubtful(self) -> list[UUID]:
+        """Return the lanes to look at again; see `lanes.call_forgotten`."""
+        now = time.monotonic()
+        return [lane for lane, at in self._emptied.items() if at <= now]
 
     def _beat(self, now: float) -> None:
         """Keep what is under way for longer, so that nobody takes it for abandoned."""
