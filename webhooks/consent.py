@@ -10,6 +10,7 @@ import json
 import re
 from random import SystemRandom
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from webhooks.choices import MAX_RATE, ZAPIER, Verify
 from webhooks.errors import NotConfirmed
@@ -41,27 +42,31 @@ class Consent:
         self._origin = urlsplit(origin).hostname or ""
         self._random = random or SystemRandom()
 
-    def ask(self, url: str, how: Verify) -> int | None:
+    def ask(self, organization_id: UUID, url: str, how: Verify) -> int | None:
         """Return when they want events: how many a minute at most, None if they did not say.
+
+        organization_id: the subscriber's.
 
         Raises NotConfirmed whatever else came of it, and Busy.
         """
         if how is Verify.CHALLENGE:
-            self._by_challenge(url)
+            self._by_challenge(organization_id, url)
             return None
-        return self._by_options(url)
+        return self._by_options(organization_id, url)
 
-    def _by_options(self, url: str) -> int | None:
-        answer = self._exchange.send(url, [f"{_ORIGIN}: {self._origin}"], method="OPTIONS")
+    def _by_options(self, organization_id: UUID, url: str) -> int | None:
+        lines = [f"{_ORIGIN}: {self._origin}"]
+        answer = self._exchange.send(organization_id, url, lines, method="OPTIONS")
         if answer.headers.get(_ALLOWED, "").lower() not in {"*", self._origin}:
             raise NotConfirmed(Verify.OPTIONS)
         rate = answer.headers.get(_RATE, "")
         return min(int(rate), MAX_RATE) if _DIGITS.fullmatch(rate) else None
 
-    def _by_challenge(self, url: str) -> None:
+    def _by_challenge(self, organization_id: UUID, url: str) -> None:
         challenge = self._random.randbytes(CHALLENGE_BYTES).hex()
         body = json.dumps({"type": "webhook.challenge", "challenge": challenge}).encode()
-        answer = self._exchange.send(url, ["content-type: application/json"], body)
+        lines = ["content-type: application/json"]
+        answer = self._exchange.send(organization_id, url, lines, body)
         if not answer.outcome.delivered or challenge not in _echoed(answer):
             raise NotConfirmed(Verify.CHALLENGE)
 

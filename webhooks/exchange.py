@@ -1,15 +1,18 @@
 """One request at a time, apart from the deliveries: somebody waits for what comes of it."""
 
 from collections.abc import Sequence
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import NamedTuple
+from uuid import UUID
 
 from webhooks.addresses import Network
 from webhooks.errors import Busy
 from webhooks.outcome import Outcome
 from webhooks.transport import KEPT_BYTES, Transport
 
-AT_ONCE = 2  # in one process: whoever waits for a slow target keeps a thread of the server busy
+#: In one process: whoever waits for a slow target keeps a thread of the server busy. Of these each
+#: organization has one, so that none can have them all.
+AT_ONCE = 2
 TIMEOUT = 10.0  # seconds, at most
 
 
@@ -39,17 +42,27 @@ class Exchange:
         self._allowed = tuple(allow_networks)
         self._timeout = min(timeout, TIMEOUT)
         self._authorities = authorities
-        self._free = BoundedSemaphore(AT_ONCE)
+        self._waiting = set[UUID]()
+        self._lock = Lock()
 
     def send(
-        self, url: str, lines: Sequence[str], body: bytes = b"", *, method: str = "POST"
+        self,
+        organization_id: UUID,
+        url: str,
+        lines: Sequence[str],
+        body: bytes = b"",
+        *,
+        method: str = "POST",
     ) -> Answer:
-        """Make one request and wait for its end; no transaction is to be open meanwhile.
+        """Make one request for an organization and wait for its end.
 
-        Raises Busy when too many others wait.
+        No transaction is to be open meanwhile. Raises Busy when the organization waits for another
+        one already, or too many others do.
         """
-        if not self._free.acquire(blocking=False):
-            raise Busy
+        with self._lock:
+            if organization_id in self._waiting or len(self._waiting) >= AT_ONCE:
+                raise Busy
+            self._waiting.add(organization_id)
         try:
             transport: Transport[None] = Transport(
                 slots=1,
@@ -65,7 +78,7 @@ class Exchange:
             finally:
                 transport.close()
         finally:
-            self._free.release()
+            self._waiting.discard(organization_id)
         [(_, outcome)] = ended
         return Answer(outcome, _headers(outcome.head))
 

@@ -225,7 +225,7 @@ class Subscriptions:
         how = method_for(target_url, subscription.target_type, how)
         if how is None or self._consent is None:
             return None
-        return self._consent.ask(target_url, how)
+        return self._consent.ask(subscription.organization_id, target_url, how)
 
     def _choose(
         self, subscription: Subscription, chosen: Choices, types: Iterable[EventType]

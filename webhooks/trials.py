@@ -88,5 +88,7 @@ class Trials:
 
     def _sent(self, endpoint: Endpoint, body: bytes, timestamp: int) -> Trial:
         lines = self._envelopes.lines(endpoint, f"test_{uuid4().hex}", body, timestamp)
-        answer = self._exchange.send(endpoint.target_url, lines.sent, body)
+        answer = self._exchange.send(
+            endpoint.organization_id, endpoint.target_url, lines.sent, body
+        )
         return Trial(endpoint.target_url, lines.told, body, answer)

@@ -3,6 +3,7 @@
 import json
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -22,6 +23,7 @@ from webhooks.exchange import Exchange
 from webhooks.models import Subscription
 from webhooks.subscriptions import Subscriptions
 
+NORTHWIND = UUID(int=1)
 ORIGIN = "https://keyhook.example.com/"
 CHALLENGE = Random(7).randbytes(CHALLENGE_BYTES).hex()
 
@@ -42,7 +44,7 @@ def test_our_name_or_a_star_is_consent_whatever_the_status(
     receiver: Receiver, allowed: str
 ) -> None:
     receiver.then(Answer(405, {"WebHook-Allowed-Origin": allowed}))
-    assert consent().ask(receiver.url(), Verify.OPTIONS) is None
+    assert consent().ask(NORTHWIND, receiver.url(), Verify.OPTIONS) is None
     [request] = receiver.requests
     assert request.method == "OPTIONS"
     assert request.headers["webhook-request-origin"] == "keyhook.example.com"
@@ -54,7 +56,7 @@ def test_our_name_or_a_star_is_consent_whatever_the_status(
 )
 def test_a_rate_may_come_with_it(receiver: Receiver, told: str, rate: int | None) -> None:
     receiver.then(Answer(headers={"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": told}))
-    assert consent().ask(receiver.url(), Verify.OPTIONS) == rate
+    assert consent().ask(NORTHWIND, receiver.url(), Verify.OPTIONS) == rate
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_rate_may_come_with_it(receiver: Receiver, told: str, rate: int | None
 )
 def test_the_challenge_that_came_back_is_consent(receiver: Receiver, body: str) -> None:
     receiver.then(Answer(200, body=body.encode()))
-    consent().ask(receiver.url(), Verify.CHALLENGE)
+    consent().ask(NORTHWIND, receiver.url(), Verify.CHALLENGE)
     [request] = receiver.requests
     sent = json.loads(request.body)
     assert (request.method, sent) == (
@@ -89,7 +91,7 @@ def test_the_challenge_that_came_back_is_consent(receiver: Receiver, body: str) 
 def test_all_else_is_one_error(receiver: Receiver, how: Verify, answer: Any) -> None:
     receiver.default = answer
     with pytest.raises(NotConfirmed, match="did not confirm"):
-        consent().ask(receiver.url(), how)
+        consent().ask(NORTHWIND, receiver.url(), how)
 
 
 def test_without_consent_nothing_is_subscribed_or_moved(

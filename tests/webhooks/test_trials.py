@@ -1,6 +1,7 @@
 """A subscriber tries a subscription out and sees what was sent and what came back."""
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -91,13 +92,19 @@ class Watching(Exchange):
         self.session: Session | None = None
 
     def send(
-        self, url: str, lines: Sequence[str], body: bytes = b"", *, method: str = "POST"
+        self,
+        organization_id: UUID,
+        url: str,
+        lines: Sequence[str],
+        body: bytes = b"",
+        *,
+        method: str = "POST",
     ) -> Answer:
         assert self.session is not None
         assert not self.session.in_transaction()
         with self.database.session() as session, writing(session):
             session.execute(update(Subscription).values(rate=7))
-        return super().send(url, lines, body, method=method)
+        return super().send(organization_id, url, lines, body, method=method)
 
 
 def test_no_transaction_is_open_while_a_target_is_waited_for(
