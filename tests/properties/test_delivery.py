@@ -59,10 +59,12 @@ _names = count(1)
 class Deliveries(RuleBasedStateMachine):
     """One organization; one worker at a time, which may die at any statement or commit."""
 
-    def __init__(self, database: Database, vault: Vault, receiver: Receiver) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, clock: ManualClock, receiver: Receiver
+    ) -> None:
         super().__init__()
         self.database, self.vault, self.receiver = database, vault, receiver
-        self.clock = ManualClock()
+        self.clock = clock  # goes on from one example to the next, as their database does
         catalog = Catalog()
         catalog.register(NOTE_READY)
         self.subscriptions = Subscriptions(vault, self.clock, catalog, LOOPBACK)
@@ -224,9 +226,11 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_deliveries(database: Database, vault: Vault, receiver: Receiver) -> None:
+def test_deliveries(
+    database: Database, vault: Vault, clock: ManualClock, receiver: Receiver
+) -> None:
     run_state_machine_as_test(
-        lambda: Deliveries(database, vault, receiver),  # type: ignore[arg-type]  # any factory
+        lambda: Deliveries(database, vault, clock, receiver),  # type: ignore[arg-type]  # any factory
         settings=settings(
             max_examples=15, stateful_step_count=25, phases=[Phase.reuse, Phase.generate]
         ),

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from keystore.audit import SYSTEM
 from keystore.clock import SystemClock
 from keystore.db import Database, writing
 from keystore.models import Organization
@@ -27,7 +28,9 @@ from tests.webhooks.worker_process import (
     worker_processes,
 )
 from webhooks import outbox
-from webhooks.models import IS_PENDING, Attempt, Delivery, Subscription
+from webhooks.models import IS_PENDING, Attempt, Delivery, Recovery, Subscription
+from webhooks.recovery import Recoveries
+from webhooks.switches import Switches
 
 #: How far into its work a worker may come before it dies, by seam: past two batches or so.
 DEPTHS = {
@@ -41,6 +44,7 @@ DEPTHS = {
 SAMPLES = 2  # of each seam's depths, the first one always among them
 EVENTS = 15  # published before each death, each for three receivers
 SEED = 20260504
+MISSED = 150  # events that a recovery sends later
 #: What is behind its lease's end for whoever comes next, and due again if it failed once.
 LATER = timedelta(minutes=10)
 SLOW = "/slow"
@@ -200,6 +204,54 @@ def test_a_worker_that_is_left_takes_over_when_a_dead_one_s_lease_has_run_out(
         await_all(database)
         workers.stop()
     assert {one.message_id for one in receivers.receipts()} == digests.keys()
+
+
+#: Of a step that makes deliveries due: each of its writes, and both its commits.
+STEPS = [
+    Fault(seam, nth)
+    for seam, most in (("within a write", 6), ("before a commit", 4), ("after a commit", 4))
+    for nth in range(1, most + 1)
+]
+
+
+def test_a_recovery_is_killed_at_each_step_and_sends_everything_that_was_missed_once(
+    database: Database,
+    database_url: str,
+    receivers: ReceiverProcess,
+    subscribe: Subscribe,
+    organization: Organization,
+    clock: SystemClock,
+) -> None:
+    subscription = subscribe(receivers.url("/well")).subscription
+    where = {"organization_id": organization.id, "actor": SYSTEM}
+    with database.session() as session:
+        Switches(clock).off(session, subscription.id, **where)  # type: ignore[arg-type]
+    begin, digests = clock.now(), dict[str, str]()
+    while len(digests) < MISSED:
+        digests |= publish_some(database, organization, len(digests))
+    with database.session() as session:
+        Switches(clock).on(session, subscription.id, **where)  # type: ignore[arg-type]
+    with database.session() as session:
+        Recoveries(clock).start(session, subscription.id, since=begin, **where)  # type: ignore[arg-type]
+    assert count(database) == 0
+    with worker_processes(database_url) as workers:
+        for fault in STEPS:
+            workers.start([fault] * 2, LATER, recovering=True)
+            workers.await_a_death()
+            workers.kill()
+        # What is left is done by workers and by who moves the job on, side by side.
+        workers.start([None], LATER, recovering=True)
+        workers.start([None], LATER)
+        patience = time.monotonic() + 60
+        while count(database, Delivery.state == "delivered") < len(digests):
+            assert time.monotonic() < patience, "the recovery is stuck"
+            time.sleep(0.02)
+        workers.stop()
+    assert count(database) == len(digests)
+    assert Counter(one.message_id for one in receivers.receipts()) == dict.fromkeys(digests, 1)
+    with database.session() as session, session.begin():
+        recovery = session.scalars(select(Recovery)).one()
+    assert (recovery.state, recovery.found, recovery.made) == ("done", MISSED, MISSED)
 
 
 def await_all(database: Database) -> None:

@@ -23,11 +23,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import configure_mappers
 
-from keystore.clock import SystemClock
+from keystore.clock import Clock, SystemClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.vault import Vault
 from tests.webhooks.conftest import LOOPBACK
+from webhooks.recovery import Recoveries
 from webhooks.transport import Transport
 from webhooks.worker import Worker
 
@@ -137,9 +138,14 @@ class WorkerProcesses:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def start(self, faults: Sequence[Fault | None], ahead: timedelta) -> None:
-        """Start so many, each with its fault if it is to have one; their clocks are ahead."""
-        self._ask("start", faults=faults, ahead=ahead.total_seconds())
+    def start(
+        self, faults: Sequence[Fault | None], ahead: timedelta, *, recovering: bool = False
+    ) -> None:
+        """Start so many, each with its fault if it is to have one; their clocks are ahead.
+
+        recovering: they move recoveries on instead of sending.
+        """
+        self._ask("start", faults=faults, ahead=ahead.total_seconds(), recovering=recovering)
 
     def await_a_death(self) -> None:
         """Wait until one of them has come to its fault."""
@@ -177,13 +183,16 @@ def worker_processes(database_url: str) -> Iterator[WorkerProcesses]:
         # The end of its input is its end, and that of what it has started.
 
 
-def work(database_url: str, fault: Fault | None, ahead: timedelta) -> None:
+def work(database_url: str, fault: Fault | None, ahead: timedelta, *, recovering: bool) -> None:
     """Run one worker until it is told to stop or comes to its fault."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     database = Database(database_url)
     if fault is not None:
         SEAMS[fault.seam](database.engine, _dying_at(fault.nth))
+    if recovering:
+        recover(database, Shifted(ahead), stop)
+        return
     worker = Worker(
         database,
         Vault([SecretValue("k" * 64)]),
@@ -195,6 +204,14 @@ def work(database_url: str, fault: Fault | None, ahead: timedelta) -> None:
         batch=BATCH,
     )
     worker.run_forever(stop)
+
+
+def recover(database: Database, clock: Clock, stop: threading.Event) -> None:
+    """Move recoveries on, again and again."""
+    recoveries = Recoveries(clock)
+    while not stop.wait(0.005):
+        with database.session() as session:
+            recoveries.step(session)
 
 
 def _dying_at(count: int) -> Callable[[], None]:
@@ -209,17 +226,19 @@ def _dying_at(count: int) -> Callable[[], None]:
     return visit
 
 
-def _fork(database_url: str, fault: Fault | None, ahead: timedelta) -> int:
+def _fork(database_url: str, fault: Fault | None, ahead: timedelta, *, recovering: bool) -> int:
     child = os.fork()
-    return child or _become_worker(database_url, fault, ahead)
+    return child or _become_worker(database_url, fault, ahead, recovering=recovering)
 
 
-def _become_worker(database_url: str, fault: Fault | None, ahead: timedelta) -> NoReturn:
+def _become_worker(
+    database_url: str, fault: Fault | None, ahead: timedelta, *, recovering: bool
+) -> NoReturn:
     status = 1
     try:
         os.close(0)
         os.dup2(2, 1)  # the answers to the test are the parent's alone
-        work(database_url, fault, ahead)
+        work(database_url, fault, ahead, recovering=recovering)
         status = 0
     finally:
         os._exit(status)
@@ -235,7 +254,10 @@ def main(database_url: str) -> None:
             case "start":
                 ahead = timedelta(seconds=order["ahead"])
                 faults = [one and Fault(*one) for one in order["faults"]]
-                running += [_fork(database_url, fault, ahead) for fault in faults]
+                running += [
+                    _fork(database_url, fault, ahead, recovering=order["recovering"])
+                    for fault in faults
+                ]
             case "await":
                 answer = _first_dead(running)
             case "end":
