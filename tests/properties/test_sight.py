@@ -212,6 +212,9 @@ class Sights(RuleBasedStateMachine):
 
     @rule(number=which_key, awake=st.booleans())
     def put_to_sleep_or_wake(self, number: int, *, awake: bool) -> None:
+        owner = self.holders[number].owner
+        if awake and owner is not None and not owner.is_active:
+            return  # refused: it waits for its person
         change = self.keys.enable if awake else self.keys.disable
         with self.database.session() as session:
             change(
