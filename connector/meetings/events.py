@@ -15,39 +15,89 @@ from connector.meetings.record import Happening, Record
 from connector.meetings.schemas import Meeting, Shape
 from webhooks.catalog import EventType
 
-PAYLOADS: dict[Happening, type[Shape]] = {
-    "AINOTE": payloads.AINote,
-    "new_conversation": payloads.NewConversation,
-    "meeting.ended": payloads.MeetingEnded,
+TALK = frozenset({"meetings:read", "notes:read", "transcripts:read"})
+MEETING = frozenset({"meetings:read"})
+
+#: Body, title, when it is sent, and the scopes under which the API shows what is in it. A body that
+#: holds the notes, the transcript or what is worked out from it (the link to it, too) takes more.
+_KINDS: dict[Happening, tuple[type[Shape], str, str, frozenset[str]]] = {
+    "AINOTE": (
+        payloads.AINote,
+        "AI Notes",
+        "Sent when the notes of a meeting or call are ready.",
+        TALK,
+    ),
+    "new_conversation": (
+        payloads.NewConversation,
+        "New Conversation",
+        "Sent to automation platforms when the notes of a meeting or call are ready.",
+        TALK,
+    ),
+    "meeting.started": (
+        payloads.MeetingStarted,
+        "Meeting Started",
+        "Sent when a meeting or call begins.",
+        MEETING,
+    ),
+    "meeting.ended": (
+        payloads.MeetingEnded,
+        "Meeting Ended",
+        "Sent when a meeting or call is over, recorded or not; its notes may follow.",
+        MEETING,
+    ),
+    "recording.ready": (
+        payloads.RecordingReady,
+        "Recording Ready",
+        "Sent when the audio or video of a meeting or call is there.",
+        MEETING,
+    ),
+    "transcript.ready": (
+        payloads.TranscriptReady,
+        "Transcript Ready",
+        "Sent when the transcript of a meeting or call is there; it is fetched over the API.",
+        MEETING,
+    ),
+    "notes.ready": (
+        payloads.NotesReady,
+        "Notes Ready",
+        "Sent when the notes of a meeting or call are there, without them.",
+        MEETING,
+    ),
+    "outcome.changed": (
+        payloads.OutcomeChanged,
+        "Outcome Changed",
+        "Sent when the outcome of a meeting or call is set to another, or taken away.",
+        MEETING,
+    ),
+    "privacy.changed": (
+        payloads.PrivacyChanged,
+        "Privacy Changed",
+        "Sent when a meeting or call turns private, or is private no longer.",
+        MEETING,
+    ),
+    "meeting.processing_failed": (
+        payloads.ProcessingFailed,
+        "Meeting Processing Failed",
+        "Sent when a meeting or call could not be recorded, or nothing can be made of it.",
+        MEETING,
+    ),
 }
 
 
 @cache
 def event_types() -> tuple[EventType, ...]:
-    """Return the event types of meetings, each with its schema and a made-up sample.
-
-    A body that holds the notes, the transcript or what is worked out from it (the link to it, too)
-    needs the scope under which the API shows the same.
-    """
-    return (
-        _event_type(
-            "AINOTE",
-            "AI Notes",
-            "Sent when the notes of a meeting or call are ready.",
-            {"meetings:read", "notes:read", "transcripts:read"},
-        ),
-        _event_type(
-            "new_conversation",
-            "New Conversation",
-            "Sent to automation platforms when the notes of a meeting or call are ready.",
-            {"meetings:read", "notes:read", "transcripts:read"},
-        ),
-        _event_type(
-            "meeting.ended",
-            "Meeting Ended",
-            "Sent when a meeting or call is over, recorded or not; its notes may follow.",
-            {"meetings:read"},
-        ),
+    """Return the event types of meetings, each with its schema and a made-up sample."""
+    made_up = samples.record()
+    return tuple(
+        EventType(
+            name=name,
+            title=title,
+            summary=summary,
+            schema=schema(payload),
+            sample=json.loads(body(name, made_up, samples.VTT_URL)),
+            scopes=scopes,
+        )
+        for name, (payload, title, summary, scopes) in _KINDS.items()
     )
 
 
@@ -66,18 +116,31 @@ def meeting_sample() -> dict[str, Any]:
     return samples.record().meeting.to_json()
 
 
-def body(happening: Happening, record: Record, vtt_url: str | None) -> bytes:
+def body(
+    happening: Happening, record: Record, vtt_url: str | None, old: Record | None = None
+) -> bytes:
     """Return the body of an event as compact JSON in UTF-8.
 
-    `vtt_url`: signed link to the transcript's WebVTT file, None without a transcript.
+    `vtt_url`: signed link to the transcript's WebVTT file, None without a transcript. `old`: the
+    record as it was before.
     """
-    if happening == "meeting.ended":
-        payload: Shape = payloads.MeetingEnded(**dict(record.meeting))
-    elif happening == "AINOTE":
-        payload = _ai_note(record, vtt_url)
-    else:
+    if happening == "AINOTE":
+        payload: Shape = _ai_note(record, vtt_url)
+    elif happening == "new_conversation":
         payload = _new_conversation(record, vtt_url)
+    else:
+        kind, *_ = _KINDS[happening]
+        payload = kind(**dict(record.meeting), **_before(happening, record, old))
     return json.dumps(payload.to_json(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _before(happening: Happening, new: Record, old: Record | None) -> dict[str, Any]:
+    """Return what an event tells of how the meeting was before."""
+    if happening == "outcome.changed":
+        return {"previous_outcome": old.meeting.outcome if old else None}
+    if happening == "privacy.changed":
+        return {"was_private": not new.meeting.is_private}
+    return {}
 
 
 def _ai_note(record: Record, vtt_url: str | None) -> payloads.AINote:
@@ -119,15 +182,3 @@ def _conversation(record: Record, vtt_url: str | None) -> dict[str, Any]:
         "ai_notes_txt": notes.as_markdown(meeting, content) if content else None,
         "action_items": notes.action_items(meeting, content),
     }
-
-
-def _event_type(name: Happening, title: str, summary: str, scopes: set[str]) -> EventType:
-    made_up = body(name, samples.record(), samples.VTT_URL)
-    return EventType(
-        name=name,
-        title=title,
-        summary=summary,
-        schema=schema(PAYLOADS[name]),
-        sample=json.loads(made_up),
-        scopes=frozenset(scopes),
-    )

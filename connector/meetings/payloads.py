@@ -1,4 +1,4 @@
-"""The bodies of the events. AINOTE and new_conversation are the contract's; meeting.ended is ours.
+"""The bodies of the events. AINOTE and new_conversation are the contract's, all others are ours.
 
 Where the published description forbids null in a payload and allows it in the API, the API's
 value is sent (duration, processing status, ids, attendees' names). Media links that it forbids to
@@ -34,11 +34,66 @@ class Event(Shape):
     event_label: str | None
 
 
-class MeetingEnded(Meeting, Event):
+class AboutMeeting(Meeting, Event):
     """The contract's Meeting object, under its own names, with the event's name before it."""
+
+
+class MeetingStarted(AboutMeeting):
+    """The body of meeting.started."""
+
+    event_type: Literal["meeting.started"] = "meeting.started"
+    event_label: str | None = "Meeting started"
+
+
+class MeetingEnded(AboutMeeting):
+    """The body of meeting.ended."""
 
     event_type: Literal["meeting.ended"] = "meeting.ended"
     event_label: str | None = "Meeting ended"
+
+
+class RecordingReady(AboutMeeting):
+    """The body of recording.ready."""
+
+    event_type: Literal["recording.ready"] = "recording.ready"
+    event_label: str | None = "Recording ready"
+
+
+class TranscriptReady(AboutMeeting):
+    """The body of transcript.ready."""
+
+    event_type: Literal["transcript.ready"] = "transcript.ready"
+    event_label: str | None = "Transcript ready"
+
+
+class NotesReady(AboutMeeting):
+    """The body of notes.ready."""
+
+    event_type: Literal["notes.ready"] = "notes.ready"
+    event_label: str | None = "Notes ready"
+
+
+class OutcomeChanged(AboutMeeting):
+    """The body of outcome.changed."""
+
+    event_type: Literal["outcome.changed"] = "outcome.changed"
+    event_label: str | None = "Outcome changed"
+    previous_outcome: LabelRef | None = Field(description="What it was before; null: none")
+
+
+class PrivacyChanged(AboutMeeting):
+    """The body of privacy.changed."""
+
+    event_type: Literal["privacy.changed"] = "privacy.changed"
+    event_label: str | None = "Privacy changed"
+    was_private: bool = Field(description="Whether it was private before")
+
+
+class ProcessingFailed(AboutMeeting):
+    """The body of meeting.processing_failed; `processing_status` says what went wrong."""
+
+    event_type: Literal["meeting.processing_failed"] = "meeting.processing_failed"
+    event_label: str | None = "Meeting processing failed"
 
 
 class ActionItem(Shape):

@@ -49,7 +49,7 @@ def publish(
             session,
             organization_id=organization_id,
             event_type=events.event_type(happening),
-            body=events.body(happening, new, vtt_url),
+            body=events.body(happening, new, vtt_url, old),
             subject=subject,
             audience=audience,
             now=now,

@@ -26,11 +26,35 @@ from connector.meetings.schemas import (
     Meeting,
 )
 
-Happening = Literal["meeting.ended", "AINOTE", "new_conversation"]
+Happening = Literal[
+    "meeting.started",
+    "meeting.ended",
+    "recording.ready",
+    "transcript.ready",
+    "notes.ready",
+    "AINOTE",
+    "new_conversation",
+    "outcome.changed",
+    "privacy.changed",
+    "meeting.processing_failed",
+]
 
 T = TypeVar("T")
 
 OVER = frozenset({"completed", "not_recorded"})
+BEGUN = OVER | {"in_progress"}
+#: After these there will be no recording, or nothing to be had from it.
+FAILED = frozenset(
+    {
+        "silent_recording",
+        "recording_error",
+        "invalid_video",
+        "download_failed",
+        "bot_denied_entry",
+        "bot_invalid_rec_details",
+        "no_transcript",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -115,15 +139,32 @@ def with_outcome(organization_id: UUID, label: str | None, old: Record, now: dat
 
 
 def happened(old: Record | None, new: Record) -> tuple[Happening, ...]:
-    """Return which events this change is: each tells of a step forward, taken just now."""
+    """Return which events this change is, in the order in which they are told."""
+    before = old.meeting if old else None
+    after = new.meeting
     events: list[Happening] = []
-    was_over = old is not None and old.meeting.state in OVER
-    if new.meeting.state in OVER and not was_over:
+    if after.state == "in_progress" and (before is None or before.state not in BEGUN):
+        events.append("meeting.started")
+    if after.state in OVER and (before is None or before.state not in OVER):
         events.append("meeting.ended")
-    had_notes = old is not None and old.meeting.notes_ready
-    if new.meeting.notes_ready and not had_notes:
-        events += ["AINOTE", "new_conversation"]
+    if _is_recorded(after) and not (before and _is_recorded(before)):
+        events.append("recording.ready")
+    if after.transcript_ready and not (before and before.transcript_ready):
+        events.append("transcript.ready")
+    if after.notes_ready and not (before and before.notes_ready):
+        events += ["notes.ready", "AINOTE", "new_conversation"]
+    if before is not None and after.outcome != before.outcome:
+        events.append("outcome.changed")
+    if before is not None and after.is_private != before.is_private:
+        events.append("privacy.changed")
+    status = after.processing_status
+    if status in FAILED and (before is None or before.processing_status != status):
+        events.append("meeting.processing_failed")
     return tuple(events)
+
+
+def _is_recorded(meeting: Meeting) -> bool:
+    return bool(meeting.audio_ready or meeting.video_ready)
 
 
 def call_details(call: CallInput | None) -> CallDetails | None:

@@ -138,8 +138,15 @@ def known(parts: Parts, organization: Organization) -> list[Known]:
     ):
         uuid = UUID(f"b7f1a2c3-0000-4000-8000-00000000000{number}")
         one = Known(uuid, f"MARK{number}", own, private, organization.id)
-        with parts.services.db.session() as session:
-            parts.meetings.save(session, Sight(organization.id), uuid, ingest.meeting(one.body()))
+        # Twice, so that there is an event of every type: some tell of changes.
+        failed = {"state": "in_progress", "processing_status": "recording_error"}
+        for step in (
+            failed | {"is_private": not private, "notes": None, "transcript": None},
+            {"audio_ready": True, "outcome": {"label": "Won"}},
+        ):
+            given = ingest.meeting(one.body() | step)
+            with parts.services.db.session() as session:
+                parts.meetings.save(session, Sight(organization.id), uuid, given)
         made.append(one)
     return made
 

@@ -48,12 +48,14 @@ from webhooks.outcome import Ending, Outcome
 from webhooks.retry import Decision, Delivered, Retry
 from webhooks.subscriptions import Subscriptions
 
-KINDS = [event_type.name for event_type in event_types()]
+KINDS = ["AINOTE", "new_conversation", "notes.ready", "meeting.ended", "privacy.changed"]
 TALK = {"meetings:read", "notes:read", "transcripts:read", "webhooks:manage"}
 NEEDS = {
     "AINOTE": TALK,
     "new_conversation": TALK,
+    "notes.ready": {"meetings:read", "webhooks:manage"},
     "meeting.ended": {"meetings:read", "webhooks:manage"},
+    "privacy.changed": {"meetings:read", "webhooks:manage"},
 }
 NAMES = ["ada", "mel", "zoe"]
 HOUR = timedelta(hours=1)
@@ -106,6 +108,7 @@ class Shown:
     people: frozenset[str]
     private: bool
     kinds: set[str] = field(default_factory=set)
+    was_private: bool | None = None  # when it was saved last
 
 
 class Sights(RuleBasedStateMachine):
@@ -254,8 +257,13 @@ class Sights(RuleBasedStateMachine):
         )
         with self.database.session() as session:
             self.meetings.save(session, Sight(self.organization.id), uuid, given)
-        happened = {"meeting.ended", *(NEEDS if notes else ())} - shown.kinds
-        shown.kinds |= happened
+        told = {"meeting.ended", *(NEEDS if notes else ())} - {"privacy.changed"}
+        happened = told - shown.kinds
+        shown.kinds |= told
+        if shown.was_private not in {None, shown.private}:
+            happened.add("privacy.changed")
+            shown.kinds.add("privacy.changed")
+        shown.was_private = shown.private
         self.waiting += [
             Told(number, kind, uuid)
             for kind in happened

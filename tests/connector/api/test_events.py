@@ -46,7 +46,18 @@ def test_samples_are_the_newest_real_bodies_byte_for_byte(
     for number in range(5):
         clock.advance(60)
         path = f"/v1/meetings/00000000-0000-4000-8000-00000000000{number}/"
-        put(api, path, subject=f"Ünïcode {number}", notes=NOTES, transcript=TRANSCRIPT)
+        told = {"subject": f"Ünïcode {number}", "audio_ready": True}
+        put(api, path, **told, state="in_progress", processing_status="recording_error")
+        clock.advance(60)
+        put(
+            api,
+            path,
+            **told,
+            notes=NOTES,
+            transcript=TRANSCRIPT,
+            is_private=True,
+            outcome={"label": "Won"},
+        )
     answer = api.get(f"/v1/events/{name}/samples/")
     assert answer.content_type == "application/json"
     assert [one["subject"][-1] for one in answer.get_json()] == ["4", "3", "2"]

@@ -66,10 +66,10 @@ def test_nothing_planned_has_happened_yet() -> None:
 
 
 @given(MOMENTS)
-def test_a_live_meeting_ends_now_and_makes_every_event(now: datetime) -> None:
+def test_a_live_meeting_ends_now_and_makes_the_events_that_most_want(now: datetime) -> None:
     uuid, given = demo_data.ending_now(now + timedelta(microseconds=5))
     record = merged(ORGANIZATION, uuid, given, None, now)
     assert record.meeting.end_at == now
-    assert happened(None, record) == ("meeting.ended", "AINOTE", "new_conversation")
+    assert {"meeting.ended", "AINOTE", "new_conversation"} <= set(happened(None, record))
     assert demo_data.ending_now(now + timedelta(microseconds=5))[0] == uuid
     assert demo_data.ending_now(now + timedelta(seconds=30))[0] != uuid

@@ -107,9 +107,31 @@ def check(event_type: EventType, body: dict[str, Any]) -> None:
     ).validate(body)
 
 
-def test_three_types_are_offered() -> None:
+def test_the_contract_s_types_are_offered_and_our_own() -> None:
     names = [event_type.name for event_type in events.event_types()]
-    assert names == ["AINOTE", "new_conversation", "meeting.ended"]
+    assert names == [
+        "AINOTE",
+        "new_conversation",
+        "meeting.started",
+        "meeting.ended",
+        "recording.ready",
+        "transcript.ready",
+        "notes.ready",
+        "outcome.changed",
+        "privacy.changed",
+        "meeting.processing_failed",
+    ]
+
+
+def test_a_change_tells_what_was_before() -> None:
+    def record(**changes: Any) -> Record:
+        return merged(ORGANIZATION, MEETING, ingest.meeting(sent(**changes)), None, ENDED)
+
+    old, new = record(outcome={"label": "Won"}), record(outcome=None, is_private=True)
+    told = json.loads(events.body("outcome.changed", new, None, old))
+    assert (told["outcome"], told["previous_outcome"]["label"]) == (None, "Won")
+    told = json.loads(events.body("privacy.changed", new, None, old))
+    assert (told["is_private"], told["was_private"]) == (True, False)
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -76,8 +76,56 @@ def test_an_event_is_a_step_forward_and_nothing_else(steps: list[tuple[str, bool
         over = {"completed", "not_recorded"}
         ended = state in over and (old is None or old.meeting.state not in over)
         noted = notes_ready and (old is None or not old.meeting.notes_ready)
+        begun = state == "in_progress" and (
+            old is None or old.meeting.state in {"scheduled", "cancelled"}
+        )
         assert happened(old, new) == (
+            *(["meeting.started"] if begun else []),
             *(["meeting.ended"] if ended else []),
-            *(["AINOTE", "new_conversation"] if noted else []),
+            *(["notes.ready", "AINOTE", "new_conversation"] if noted else []),
         )
         old = new
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {"audio_ready": True}, ["recording.ready"]),
+        ({"audio_ready": True}, {"audio_ready": True, "video_ready": True}, []),
+        ({}, {"transcript": TRANSCRIPT}, ["transcript.ready"]),
+        ({}, {"outcome": {"label": "Won"}}, ["outcome.changed"]),
+        ({"outcome": {"label": "Won"}}, {"outcome": {"label": "Won"}}, []),
+        ({"outcome": {"label": "Won"}}, {"outcome": {"label": "Lost"}}, ["outcome.changed"]),
+        ({"outcome": {"label": "Won"}}, {"outcome": None}, ["outcome.changed"]),
+        ({"is_private": False}, {"is_private": True}, ["privacy.changed"]),
+        ({"is_private": True}, {"is_private": False}, ["privacy.changed"]),
+        ({}, {"processing_status": "recording_error"}, ["meeting.processing_failed"]),
+        ({}, {"processing_status": "processing"}, []),
+        (
+            {"processing_status": "recording_error"},
+            {"processing_status": "recording_error", "subject": "Another"},
+            [],
+        ),
+    ],
+)
+def test_each_change_is_told_of_once(
+    before: dict[str, Any], after: dict[str, Any], expected: list[str]
+) -> None:
+    base = {"state": "completed", "notes": None, "transcript": None}
+    old = record(**base | before)
+    new = record(old, **base | after)
+    assert list(happened(old, new)) == expected
+    assert happened(new, new) == ()
+
+
+def test_what_a_meeting_has_at_first_sight_is_news_but_no_change() -> None:
+    new = record(
+        state="completed", outcome={"label": "Won"}, is_private=True, audio_ready=True, notes=NOTES
+    )
+    assert happened(None, new) == (
+        "meeting.ended",
+        "recording.ready",
+        "notes.ready",
+        "AINOTE",
+        "new_conversation",
+    )

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -16,7 +17,8 @@ from keystore.clock import ManualClock
 from tests.connector.meetings.support import ANA, BEN, MEETING, NOTES, TRANSCRIPT, Product, read
 
 ENDED = ("meeting.ended", str(MEETING))
-NOTED = [("AINOTE", str(MEETING)), ("new_conversation", str(MEETING))]
+STARTED = ("meeting.started", str(MEETING))
+NOTED = [(kind, str(MEETING)) for kind in ("AINOTE", "new_conversation", "notes.ready")]
 ALL = MeetingsQuery(datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 ALL_NOTES = NotesQuery(ALL.from_date, ALL.to_date)
 
@@ -70,17 +72,18 @@ def test_attendees_and_associations_are_replaced(product: Product) -> None:
     assert [one.crm_obj_id for one in meeting.crm_associations] == ["2"]
 
 
-def test_an_ending_is_told_once(product: Product, clock: ManualClock) -> None:
+def test_a_beginning_and_an_ending_are_told_once(product: Product, clock: ManualClock) -> None:
     product.put(state="scheduled")
     assert product.events() == []
     product.put(state="in_progress")
-    assert product.events() == []
+    assert product.events() == [STARTED]
+    clock.advance(1)
     product.put(state="completed")
-    assert product.events() == [ENDED]
+    assert product.events() == [STARTED, ENDED]
     clock.advance(1)
     product.put(state="completed", subject="Renamed")
     product.put(state="not_recorded")
-    assert product.events() == [ENDED]
+    assert product.events() == [STARTED, ENDED]
 
 
 @pytest.mark.parametrize("state", ["completed", "not_recorded"])
@@ -92,7 +95,7 @@ def test_a_meeting_first_seen_after_its_end_has_ended(product: Product, state: s
 @pytest.mark.parametrize("state", ["scheduled", "in_progress", "cancelled"])
 def test_other_states_are_no_ending(product: Product, state: str) -> None:
     product.put(state=state)
-    assert product.events() == []
+    assert ENDED not in product.events()
 
 
 def test_a_meeting_that_goes_on_may_end_again(product: Product, clock: ManualClock) -> None:
@@ -116,7 +119,7 @@ def test_notes_are_told_once_when_they_come(product: Product, clock: ManualClock
 def test_notes_are_ready_when_the_product_says_so(product: Product) -> None:
     saved = product.put(state="in_progress", notes_ready=True)
     assert saved.meeting.notes_ready
-    assert product.events() == NOTED
+    assert product.events() == [*NOTED[:1], STARTED, *NOTED[1:]]
     body = json.loads(product.bodies("AINOTE")[0])
     assert (body["ai_notes"], body["action_items"]) == (None, [])
 
@@ -223,7 +226,7 @@ def test_organizations_neither_see_nor_touch_each_other(
     theirs = stranger.put(subject="Ours, not yours", transcript=TRANSCRIPT, notes=NOTES)
     assert theirs.created  # as if nobody else had this uuid
     assert product.get() == ours
-    assert len(product.events()) == len(stranger.events()) == 3
+    assert len(product.events()) == len(stranger.events()) == 5
 
 
 def test_many_meetings_are_all_saved(product: Product) -> None:
@@ -238,7 +241,8 @@ def test_many_meetings_are_all_saved(product: Product) -> None:
         )
     assert totals == Totals(created=20, unchanged=5)
     assert seen == [20, 25]
-    assert len(product.events()) == 20
+    kinds = Counter(kind for kind, _ in product.events())
+    assert kinds == {"meeting.ended": 20, "transcript.ready": 20}
     assert product.get(uuids[7]).transcript_ready
 
 
