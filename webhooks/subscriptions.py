@@ -1,15 +1,14 @@
 """Who wants which events where: subscribe, change, unsubscribe, end."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from keystore import audit, standing
@@ -21,15 +20,13 @@ from keystore.keys import Dependent
 from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
-from keystore.team_models import Team
 from keystore.vault import Vault
-from webhooks import choices, lanes, signing
+from webhooks import choices, lanes, signing, wishes
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog, EventType
 from webhooks.choices import Choices, Verify
 from webhooks.consent import Consent, method_for
 from webhooks.errors import (
-    BadChoice,
     KeyEnded,
     RightsLacking,
     SubscriptionEnded,
@@ -143,8 +140,8 @@ class Subscriptions:
             session.add(subscription)
             session.flush()
             lanes.open_lane(session, subscription.id)
-            _index(session, subscription)
-            _set_teams(session, subscription, chosen.teams or ())
+            wishes.index(session, subscription)
+            wishes.set_teams(session, subscription, chosen.teams or ())
             _record(
                 session,
                 now,
@@ -186,7 +183,7 @@ class Subscriptions:
                 self._confirm(present, target_url)
         with writing(session):
             subscription = held(session, subscription_id, organization_id, only_of)
-            before = _told(subscription, _teams(session, subscription))
+            before = wishes.told(subscription, wishes.teams(session, subscription))
             types = choices.wanted(
                 self._catalog, event_types or subscription.types, caller.operations
             )
@@ -195,15 +192,15 @@ class Subscriptions:
             choices.target_type(subscription.target_type, subscription.types, by_team=bool(teams))
             if event_types is not None:
                 subscription.event_types = " ".join(one.name for one in types)
-                _index(session, subscription)
+                wishes.index(session, subscription)
             if target_url is not None and target_url != subscription.target_url:
                 subscription.target_url = target_url
                 # What failed was the place before.
                 subscription.failing_since, subscription.warned_at = None, 0
             self._choose(subscription, chosen, types)
             if chosen.teams is not None:
-                _set_teams(session, subscription, chosen.teams)
-            after = _told(subscription, _teams(session, subscription))
+                wishes.set_teams(session, subscription, chosen.teams)
+            after = wishes.told(subscription, wishes.teams(session, subscription))
             changed = [name for name in after if after[name] != before[name]]
             _record(
                 session,
@@ -408,61 +405,6 @@ def _found(
     if only_of is not None and subscription.key_id != only_of:
         raise SubscriptionNotFound
     return subscription
-
-
-def _index(session: Session, subscription: Subscription) -> None:
-    """Let publish find a subscription under its event types."""
-    mine = SubscriptionType.subscription_id == subscription.id
-    session.execute(delete(SubscriptionType).where(mine))
-    rows = [
-        {
-            "organization_id": subscription.organization_id,
-            "event_type": name,
-            "subscription_id": subscription.id,
-        }
-        for name in subscription.types
-    ]
-    session.execute(insert(SubscriptionType), rows)
-
-
-def _set_teams(session: Session, subscription: Subscription, teams: Collection[UUID]) -> None:
-    """Let a subscription have only what is attributed to these teams; all when there are none."""
-    teams = set(teams)
-    if len(teams) > choices.MAX_TEAMS:
-        raise BadChoice("teams", f"Choose at most {choices.MAX_TEAMS} teams.")
-    of_ours = (Team.organization_id == subscription.organization_id, Team.id.in_(teams))
-    if teams and teams.difference(session.scalars(select(Team.id).where(*of_ours))):
-        raise BadChoice("teams", "There is no such team; GET /v1/teams/ lists those there are.")
-    mine = SubscriptionTeam.subscription_id == subscription.id
-    session.execute(delete(SubscriptionTeam).where(mine))
-    subscription.by_team = bool(teams)
-    if teams:
-        rows = [{"subscription_id": subscription.id, "team_id": one} for one in sorted(teams)]
-        session.execute(insert(SubscriptionTeam), rows)
-    session.flush()
-
-
-def _teams(session: Session, subscription: Subscription) -> list[str]:
-    mine = SubscriptionTeam.subscription_id == subscription.id
-    return [
-        str(one) for one in sorted(session.scalars(select(SubscriptionTeam.team_id).where(mine)))
-    ]
-
-
-def _told(subscription: Subscription, teams: Sequence[str]) -> dict[str, object]:
-    """Return what a log may know of what was chosen: of a URL the host, of headers the names.
-
-    A URL of a platform's is a secret of its own; by its digest one is told from another.
-    """
-    url = subscription.target_url
-    return {
-        "event_types": list(subscription.types),
-        "target": f"{urlsplit(url).hostname} {sha256(url.encode()).hexdigest()[:8]}",
-        "teams": list(teams),
-        "without": subscription.without.split(),
-        "headers": subscription.header_names.split(),
-        "rate": subscription.rate,
-    }
 
 
 def _record(
