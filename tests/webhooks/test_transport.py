@@ -1,10 +1,12 @@
 import socket
 import time
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.certificates import certified_for
 from tests.support.receiver import (
@@ -19,6 +21,7 @@ from tests.support.receiver import (
     Together,
 )
 from tests.webhooks.conftest import LOOPBACK
+from webhooks import addresses
 from webhooks.outcome import Ending, Outcome
 from webhooks.transport import Transport
 
@@ -209,6 +212,37 @@ def test_refuses_loopback_at_the_socket_however_it_is_spelled(
     assert outcome.ending is Ending.REFUSED
     assert outcome.error == "The address of this host is one that webhooks may not reach."
     assert receiver.connections == 0
+
+
+def _spellings(address: IPv4Address) -> st.SearchStrategy[str]:
+    """All that the C library reads as this address: fewer parts, and each in one of three bases."""
+    bits = int(address)
+    parts = {
+        1: [bits],
+        2: [bits >> 24, bits & 0xFFFFFF],
+        3: [bits >> 24, bits >> 16 & 0xFF, bits & 0xFFFF],
+        4: [bits >> 24, bits >> 16 & 0xFF, bits >> 8 & 0xFF, bits & 0xFF],
+    }
+    bases = st.sampled_from(["{}", "0{:o}", "0x{:x}", "0X{:X}", "000{:o}", "0x00{:x}"])
+    return st.integers(1, 4).flatmap(
+        lambda count: st.tuples(*[bases] * count).map(
+            lambda chosen: ".".join(
+                base.format(part) for base, part in zip(chosen, parts[count], strict=True)
+            )
+        )
+    )
+
+
+@given(network=st.sampled_from([one for one, _ in addresses.SPECIAL_V4]), data=st.data())
+def test_refuses_special_addresses_in_whatever_way_the_c_library_may_read_them(
+    strict: Transport[str], network: str, data: st.DataObject
+) -> None:
+    address = data.draw(st.ip_addresses(v=4, network=network))
+    assert isinstance(address, IPv4Address)
+    spelled = data.draw(_spellings(address))
+    assert socket.inet_aton(spelled) == address.packed
+    outcome = outcome_of(strict, f"http://{spelled}/")
+    assert outcome.ending is Ending.REFUSED, spelled
 
 
 def test_refuses_ipv6_loopback_too(strict: Transport[str]) -> None:

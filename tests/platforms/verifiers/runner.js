@@ -1,6 +1,7 @@
 "use strict";
 
 // {modules, library, secret, headers, body}: asks a library's verifier, as a receiver would.
+// {modules, library, secret, sign, at, body}: lets it sign message `sign` at `at`, in seconds.
 // {publicKey, headers, body}: checks v1a, which no library has, with Node's own ed25519.
 
 const crypto = require("node:crypto");
@@ -21,11 +22,14 @@ const isByPublicKey = ({ publicKey, headers, body }) => {
   return crypto.verify(null, Buffer.from(signed), key, Buffer.from(signature, "base64"));
 };
 
-answerLines(({ modules, library, secret, headers, body, publicKey }) => {
+answerLines(({ modules, library, secret, headers, body, publicKey, sign, at }) => {
   if (publicKey) {
     return isByPublicKey({ publicKey, headers, body });
   }
   const { Webhook } = require(require.resolve(library, { paths: [modules] }));
+  if (sign) {
+    return new Webhook(secret).sign(sign, new Date(at * 1000), body);
+  }
   new Webhook(secret).verify(body, headers);
   return true;
 });

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 import standardwebhooks
 import svix.webhooks
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.client import InvalidSignature, Webhook
@@ -85,6 +85,37 @@ def test_javascript_libraries_accept_what_we_sign(
         assert javascript.ask(**question, body=body) is True
         with pytest.raises(JavaScriptError, match="No matching signature"):
             javascript.ask(**question, body=body + " ")
+
+
+@NPM
+@given(seed=st.integers(), body=bodies)
+@settings(max_examples=25)
+def test_javascript_libraries_accept_what_we_sign_whatever_it_is(
+    library: str, javascript: Node, modules: Path, seed: int, body: bytes
+) -> None:
+    secret = signing.new_secret(Random(seed))
+    headers = Signer(secret).headers("evt_1", now(), body)
+    question = {"modules": str(modules), "library": library, "secret": secret.reveal()}
+    assert javascript.ask(**question, headers=headers, body=body.decode()) is True
+
+
+@NPM
+@given(seed=st.integers(), body=bodies)
+@settings(max_examples=25)
+def test_our_verifier_accepts_what_javascript_libraries_sign(
+    library: str, javascript: Node, modules: Path, seed: int, body: bytes
+) -> None:
+    secret, at = signing.new_secret(Random(seed)).reveal(), now()
+    question = {"modules": str(modules), "library": library, "secret": secret}
+    signature = javascript.ask(**question, sign="msg_1", at=at, body=body.decode())
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature,
+    }
+    Webhook(secret).verify(body, headers)
+    with pytest.raises(InvalidSignature):
+        Webhook(secret).verify(body + b" ", headers)
 
 
 def test_nodes_own_ed25519_accepts_what_we_sign_with_a_private_key(javascript: Node) -> None:
