@@ -17,7 +17,7 @@ from tests.benchmarks.office import Office, Sink, databases, sink, until, worker
 from tests.benchmarks.tables import goal, spread, table
 from tests.support.receiver import Drip, Hang
 from tests.support.receiver_process import ReceiverProcess, receiver_process
-from webhooks.models import Delivery, DeliveryState, Lane, Subscription
+from webhooks.models import Subscription
 
 ROUNDS = 3
 GOOD = 8
@@ -40,23 +40,11 @@ class Stage:
 
     def treat(self, *, ill: bool) -> None:
         """Begin anew: nothing waits, nobody fails; the two are there, or not."""
+        self.office.forget()
         with self.office.database.session() as session, writing(session):
-            session.execute(
-                update(Delivery)
-                .where(Delivery.state == DeliveryState.PENDING)
-                .values(
-                    state=DeliveryState.FAILED,
-                    lease_owner=None,
-                    lease_token=None,
-                    lease_until=None,
-                )
-            )
-            session.execute(update(Lane).values(turn_at=None))
-            session.execute(update(Subscription).values(failing_since=None))
             session.execute(
                 update(Subscription).where(Subscription.id.in_(self._ill)).values(is_active=ill)
             )
-        self.office.database.analyze()
         self._place.clear()
 
     def throughput(self) -> float:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from keystore import scopes
 from keystore.accounts import Accounts
@@ -27,7 +27,7 @@ from tests.support.many import subscribe_many
 from tests.support.server import free_port
 from webhooks import outbox
 from webhooks.catalog import Catalog, EventType
-from webhooks.models import IS_PENDING, Delivery
+from webhooks.models import IS_PENDING, Delivery, DeliveryState, Lane, Subscription
 from webhooks.subscriptions import Subscribed, Subscriptions
 from webhooks.worker import Worker
 
@@ -156,6 +156,19 @@ class Office:
                 )
             begun[f"evt_{event.id.hex}"] = at
         return begun
+
+    def forget(self) -> None:
+        """Begin anew: nothing waits any more, and nobody fails."""
+        done = {"state": DeliveryState.FAILED, "lease_owner": None, "lease_token": None}
+        with self.database.session() as session, writing(session):
+            session.execute(
+                update(Delivery)
+                .where(Delivery.state == DeliveryState.PENDING)
+                .values(**done, lease_until=None)
+            )
+            session.execute(update(Lane).values(turn_at=None))
+            session.execute(update(Subscription).values(failing_since=None))
+        self.database.analyze()
 
     def is_pending(self, *conditions: object) -> bool:
         """Tell whether something is not yet delivered."""

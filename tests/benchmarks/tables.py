@@ -60,6 +60,11 @@ def goal(text: str, reached: Sequence[float], bound: float, *, at_most: bool = F
     _print([f"- {text}: {median:.2f} ({words} is the goal: {'met' if met else 'MISSED'})"])
 
 
+def note(text: str) -> None:
+    """Print a sentence."""
+    _print([f"- {text}"])
+
+
 def spread(numbers: Sequence[float], form: str = ".2f") -> str:
     """Return the median with the least and the most, like `2.00 (1.50 to 2.50)`."""
     least, most = min(numbers), max(numbers)
