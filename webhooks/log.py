@@ -11,10 +11,20 @@ from sqlalchemy.orm import Session
 from keystore.models import Key
 from keystore.scopes import Rights
 from webhooks.audiences import in_sight, needed
-from webhooks.errors import DeliveryNotFound
-from webhooks.models import Attempt, Audience, Delivery, DeliveryState, Event, Subscription
+from webhooks.errors import DeliveryNotFound, SubscriptionNotFound
+from webhooks.models import (
+    Attempt,
+    Audience,
+    Delivery,
+    DeliveryState,
+    Event,
+    Recovery,
+    Subscription,
+)
 
 PAGE_SIZE = 50
+PLOTTED = 5000  # deliveries that a plot is made of
+RECOVERIES = 5  # that a page shows
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,50 @@ def _sees(session: Session, rights: Rights, event: Event) -> bool:
         .where(Event.id == event.id, in_sight(rights))
     )
     return session.scalars(seen).first() is not None
+
+
+@dataclass(frozen=True)
+class SubscriptionStory:
+    """A subscription with its key and its recoveries, newest first."""
+
+    subscription: Subscription
+    key: Key
+    recoveries: Sequence[Recovery]
+
+
+def subscription(
+    session: Session, subscription_id: UUID, organization_id: UUID
+) -> SubscriptionStory:
+    """Return one subscription, also an ended one. Raises SubscriptionNotFound."""
+    with session.begin():
+        found = session.get(Subscription, subscription_id)
+        if found is None or found.organization_id != organization_id:
+            raise SubscriptionNotFound
+        recoveries = session.scalars(
+            select(Recovery)
+            .where(Recovery.subscription_id == subscription_id)
+            .order_by(Recovery.created_at.desc())
+            .limit(RECOVERIES)
+        ).all()
+        return SubscriptionStory(found, session.get_one(Key, found.key_id), recoveries)
+
+
+def lately(
+    session: Session, organization_id: UUID, since: datetime
+) -> Sequence[tuple[datetime, datetime | None, DeliveryState]]:
+    """Return (published at, ended at, state) of deliveries since a moment, newest first.
+
+    At most `PLOTTED`, so that it costs the same however long the log is.
+    """
+    query = (
+        select(Delivery.created_at, Delivery.finished_at, Delivery.state)
+        .where(Delivery.organization_id == organization_id)
+        .order_by(Delivery.id.desc())
+        .limit(PLOTTED)
+    )
+    with session.begin():
+        rows = session.execute(query).all()
+    return [(at, ended, state) for at, ended, state in rows if at >= since]
 
 
 def subscriptions(

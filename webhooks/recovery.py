@@ -94,6 +94,8 @@ class Recoveries:
                 found = subscriptions.held(session, subscription_id, organization_id, only_of)
                 if not found.is_active:
                     raise SwitchedOff
+                # What was before it is nothing that it missed.
+                recovery.since = recovery.cursor_at = max(recovery.since, found.created_at)
                 session.add(recovery)
                 session.flush()
                 audit.record(

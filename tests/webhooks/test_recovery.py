@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
@@ -15,7 +15,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
 from webhooks import recovery
 from webhooks.errors import AlreadyRecovering, SwitchedOff
-from webhooks.models import Delivery, Recovery, RecoveryState, Subscription
+from webhooks.models import Attempt, Delivery, Recovery, RecoveryState, Subscription
 from webhooks.recovery import Recoveries
 from webhooks.switches import Switches
 
@@ -131,6 +131,7 @@ def test_what_was_before_is_left_alone(
     go_on: Callable[[], None],
     clock: ManualClock,
 ) -> None:
+    clock.advance(MINUTE)
     switch(False)
     publish(1)
     clock.advance(10 * MINUTE)
@@ -139,6 +140,26 @@ def test_what_was_before_is_left_alone(
     start(5 * MINUTE)
     go_on()
     assert bodies(receiver) == [2]
+
+
+def test_nothing_is_sent_from_before_somebody_subscribed(
+    publish: Publish,
+    subscribed: Subscription,
+    receiver: Receiver,
+    start: Callable[..., Recovery],
+    go_on: Callable[[], None],
+    database: Database,
+) -> None:
+    publish(1)
+    go_on()
+    with database.session() as session, session.begin():
+        found = session.get_one(Subscription, subscribed.id)
+        found.created_at += MINUTE
+        session.execute(delete(Attempt))
+        session.execute(delete(Delivery))
+    start()
+    go_on()
+    assert bodies(receiver) == [1], "once, when it was published"
 
 
 def test_what_failed_for_good_gets_all_its_retries_again_under_the_same_id(

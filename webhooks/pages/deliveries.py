@@ -1,20 +1,29 @@
-"""The delivery log for an organization's admins. Nothing here changes anything."""
+"""The delivery log for an organization's admins."""
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 from http import HTTPStatus
+from statistics import median
+from uuid import UUID
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from keystore import access
-from keystore.access import admin_only, services, the_visitor
+from keystore.access import actor, admin_only, services, the_visitor
+from keystore.pages.forms import ActForm
 from webhooks import log
-from webhooks.errors import DeliveryNotFound
+from webhooks.errors import DeliveryNotFound, WebhooksError
 from webhooks.models import DeliveryState
-from webhooks.pages import words
+from webhooks.pages import plot, words
+from webhooks.pages import subscriptions as one_subscription
+from webhooks.redelivery import Wish
+from webhooks.services import hooks
 
+FILTERS = ("event", "host", "from", "to", "subscription")
 SHOWN_BODY = 100_000  # characters
 GREATEST_ID = 2**63 - 1  # no database can be asked for a greater one
 
@@ -27,6 +36,7 @@ blueprint = Blueprint(
     static_url_path="/webhooks-static",
 )
 words.register(blueprint)
+blueprint.register_blueprint(one_subscription.blueprint, name="subscription")
 
 
 @blueprint.record_once
@@ -47,22 +57,58 @@ def subscriptions() -> ResponseReturnValue:
 @blueprint.get("/deliveries/")
 @admin_only
 def deliveries() -> ResponseReturnValue:
-    """List deliveries, newest first: `?state=` picks one state, `?before=` an older page."""
+    """List deliveries, newest first: `?state=` picks one state, `?before=` an older page.
+
+    `event`, `host`, `from`, `to` and `subscription` pick others.
+    """
     state = _state(request.args.get("state"))
     before = request.args.get("before", type=int)
     before = None if before is None else min(before, GREATEST_ID)
+    kept = {name: text for name in FILTERS if (text := request.args.get(name, "").strip())}
+    organization_id, now = the_visitor().organization.id, services().clock.now()
     with services().db.session() as session:
-        page = log.deliveries(
-            session, the_visitor().organization.id, log.Filter(state=state), before=before
-        )
+        page = log.deliveries(session, organization_id, _filter(state, kept), before=before)
+    bars: Sequence[plot.Bar] = ()
+    if before is None and not kept:
+        with services().db.session() as session:
+            since = now - timedelta(hours=plot.HOURS)
+            bars = plot.bars(log.lately(session, organization_id, since), now)
+    medians = [bar.median_ms for bar in bars if bar.median_ms is not None]
     return render_template(
         "webhooks/deliveries.html",
         page=page,
         state=state,
         states=DeliveryState,
+        kept=kept,
+        event_types=hooks().catalog.names,
+        bars=bars,
+        latency=median(medians) if medians else None,
         is_first=before is None,
-        now=services().clock.now(),
+        now=now,
     )
+
+
+@blueprint.post(f"/deliveries/<int(max={GREATEST_ID}):delivery_id>/again/")
+@admin_only
+def redeliver(delivery_id: int) -> ResponseReturnValue:
+    """Send one delivery again."""
+    organization_id, said = the_visitor().organization.id, "It is sent again."
+    try:
+        with services().db.session() as session:
+            story = log.story(session, delivery_id, organization_id=organization_id)
+            hooks().redelivery.again(
+                session,
+                story.entry.subscription.id,
+                Wish(ids=[delivery_id]),
+                organization_id=organization_id,
+                actor=actor(),
+            )
+    except DeliveryNotFound:
+        abort(HTTPStatus.NOT_FOUND)
+    except WebhooksError as error:
+        said = error.detail
+    flash(said)
+    return redirect(url_for(".delivery", delivery_id=delivery_id), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.get(f"/deliveries/<int(max={GREATEST_ID}):delivery_id>/")
@@ -79,8 +125,33 @@ def delivery(delivery_id: int) -> ResponseReturnValue:
         "webhooks/delivery.html",
         story=story,
         body=_readable(story.entry.event.body),
+        act=ActForm(),
         now=services().clock.now(),
     )
+
+
+def _filter(state: DeliveryState | None, kept: Mapping[str, str]) -> log.Filter:
+    """Read what somebody typed; what cannot be read picks nothing out."""
+    day = {name: _day(kept.get(name)) for name in ("from", "to")}
+    try:
+        subscription_id = UUID(kept["subscription"]) if "subscription" in kept else None
+    except ValueError:
+        abort(HTTPStatus.NOT_FOUND)
+    return log.Filter(
+        subscription_id,
+        state,
+        kept.get("event"),
+        kept.get("host"),
+        day["from"],
+        day["to"] and day["to"] + timedelta(days=1) - timedelta(microseconds=1),
+    )
+
+
+def _day(text: str | None) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text or ""), time.min, UTC)
+    except ValueError:
+        return None
 
 
 def _state(name: str | None) -> DeliveryState | None:

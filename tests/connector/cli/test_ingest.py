@@ -45,7 +45,7 @@ def test_new_changed_and_unchanged_meetings_are_counted(
     first, second = meeting(), meeting()
     taken = northwind("ingest", write(file, first, second))
     assert taken.out == "2 meetings: 2 new, 0 changed, 0 as they were.\n"
-    assert stored(database, "events") == 6, "each has ended, and its notes are ready"
+    assert stored(database, "events") == 8, "each has ended, and its notes are ready: four events"
 
     changed = northwind("ingest", write(file, first, second | {"subject": "Kick-off II"}))
 
