@@ -139,7 +139,7 @@ class Office:
         self.database.analyze()
         return [first.subscription.id, *more]
 
-    def publish(self, events: int = 1) -> dict[str, float]:
+    def publish(self, events: int = 1, event_type: EventType = BENCH) -> dict[str, float]:
         """Publish, each in a transaction of its own; return when each began, by message id."""
         begun = {}
         for _ in range(events):
@@ -148,7 +148,7 @@ class Office:
                 event = outbox.publish(
                     session,
                     organization_id=self.organization,
-                    event_type=BENCH,
+                    event_type=event_type,
                     body=BODY,
                     subject="",
                     audience=None,
