@@ -1,0 +1,63 @@
+import os
+import socket
+
+import pytest
+
+from keystore.clock import ManualClock
+from keystore.db import Database, writing
+from webhooks import hold
+
+HERE = socket.gethostname()[:40]
+FAR = "elsewhere:1:abc"
+
+
+@pytest.fixture
+def ask(database: Database, clock: ManualClock) -> "Ask":
+    return Ask(database, clock)
+
+
+class Ask:
+    """Asks for the hold, each time in a transaction of its own."""
+
+    def __init__(self, database: Database, clock: ManualClock) -> None:
+        self._database, self._clock = database, clock
+
+    def take(self, owner: str) -> bool | None:
+        with self._database.session() as session, writing(session):
+            return hold.take(session, owner, self._clock.now())
+
+    def give_back(self, owner: str) -> None:
+        with self._database.session() as session, writing(session):
+            hold.give_back(session, owner)
+
+
+def test_one_worker_has_it_and_keeps_it_until_it_gives_it_back(ask: Ask) -> None:
+    mine, other = hold.new_owner(), hold.new_owner()
+    assert ask.take(mine) is True
+    assert ask.take(mine) is False
+    assert ask.take(other) is None
+    ask.give_back(other)  # who does not have it changes nothing
+    assert ask.take(other) is None
+    ask.give_back(mine)
+    assert ask.take(other) is True
+
+
+def test_it_runs_out_unless_it_is_kept(ask: Ask, clock: ManualClock) -> None:
+    ask.take(FAR)
+    clock.advance(hold.LENGTH / 2)
+    ask.take(FAR)
+    clock.advance(hold.LENGTH / 2)
+    mine = hold.new_owner()
+    assert ask.take(mine) is None
+    clock.advance(hold.LENGTH / 2)
+    assert ask.take(mine) is True
+    assert ask.take(FAR) is None
+
+
+def test_a_process_of_this_machine_that_is_dead_holds_nothing(ask: Ask) -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    ask.take(f"{HERE}:{child}:abc")
+    assert ask.take(hold.new_owner()) is True

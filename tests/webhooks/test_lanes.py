@@ -1,0 +1,85 @@
+import pytest
+from sqlalchemy import select
+
+from keystore.clock import ManualClock
+from keystore.db import Database, writing
+from keystore.models import Organization
+from tests.support.receiver import Receiver
+from tests.webhooks.conftest import NOTE_READY, Publish, Subscribe
+from webhooks import lanes, outbox
+from webhooks.models import Lane
+from webhooks.worker import Worker
+
+#: On PostgreSQL alone: SQLite lets one write at a time, so nobody meets another.
+at_once = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def forgotten(database: Database, clock: ManualClock) -> int:
+    with database.session() as session, writing(session):
+        return lanes.call_forgotten(session, clock.now())
+
+
+@at_once
+def test_what_is_published_as_a_worker_finds_the_lane_empty_is_found_again(
+    database: Database,
+    organization: Organization,
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    clock: ManualClock,
+) -> None:
+    subscribe(receiver.url())
+    publish(1)
+    with database.session() as session, writing(session):
+        outbox.publish(
+            session,
+            organization_id=organization.id,
+            event_type=NOTE_READY,
+            body=b"late",
+            subject="late",
+            audience=None,
+            now=clock.now(),
+        )  # the lane's turn has come already, so it is left alone
+        assert worker.run_once() == 1  # and the worker has the last word
+    with database.session() as session, session.begin():
+        assert not lanes.any_due(session, clock.now())
+    assert worker.run_once() == 1
+    assert [request.body for request in receiver.requests] == [b'{"note": 1}', b"late"]
+
+
+@at_once
+def test_who_publishes_waits_for_nobody_else_who_does(
+    database: Database,
+    organization: Organization,
+    subscribe: Subscribe,
+    publish: Publish,
+    clock: ManualClock,
+) -> None:
+    """In one thread: were there a wait, it would never end."""
+    subscribe("https://hooks.example.com/northwind")
+    with database.session() as session, session.begin() as first:
+        outbox.publish(
+            session,
+            organization_id=organization.id,
+            event_type=NOTE_READY,
+            body=b"undone",
+            subject="undone",
+            audience=None,
+            now=clock.now(),
+        )
+        publish(1)
+        first.rollback()  # which takes back the call of the lane, too
+    assert forgotten(database, clock) == 1
+    with database.session() as session, session.begin():
+        assert lanes.any_due(session, clock.now())
+
+
+def test_a_lane_that_somebody_has_called_is_not_forgotten(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    subscribe("https://hooks.example.com/northwind")
+    publish(1)
+    assert forgotten(database, clock) == 0
+    with database.session() as session, session.begin():
+        assert session.scalars(select(Lane.turn_at)).one() == clock.now()
