@@ -4,6 +4,7 @@ Run it with `python -m tests.benchmarks.deliver`. nginx answers 200 to everythin
 a body of 2 KB. With two processors, nginx has one and whoever sends at the moment has the other.
 """
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -42,6 +43,7 @@ SECONDS = 3  # of wrk in each round
 CONNECTIONS = 64
 DELIVERIES = 20_000
 ENDPOINTS = 20
+STARTING = 4.0  # seconds until a process of workers is ready
 BODY = b'{"text": "%s"}' % (b"x" * 2036)  # 2,048 bytes
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -121,6 +123,33 @@ def by_worker(database: Database, url: str) -> float:
         ).one()
     assert recorded == DELIVERIES
     return DELIVERIES / seconds
+
+
+def by_workers(database: Database, url: str, count: int) -> float:
+    """Return the deliveries per second of some workers, each a process of its own."""
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=work, args=(database.url,))
+        for _ in range(count)
+    ]
+    for process in processes:
+        process.start()
+    time.sleep(STARTING)
+    fill(database, url)
+    begin = time.monotonic()
+    while is_pending(database):
+        time.sleep(0.02)
+    seconds = time.monotonic() - begin
+    for process in processes:
+        process.terminate()
+        process.join()
+    return DELIVERIES / seconds
+
+
+def work(address: str) -> None:
+    """Deliver until killed, on any processor."""
+    os.sched_setaffinity(0, PROCESSORS)
+    worker = Worker(Database(address), VAULT, CLOCK, allow_networks=LOOPBACK)
+    worker.run_forever(threading.Event())
 
 
 def is_pending(database: Database) -> bool:
@@ -212,6 +241,7 @@ def main() -> None:
         sys.stdout.write("\nDelivering: not measured, as it needs nginx and wrk.\n")
         return
     reference, on_sqlite, on_postgresql = [], [], []
+    crews: dict[int, list[float]] = {1: [], 2: []}  # by how many workers
     server = PostgreSQL(durable=True)
     with tempfile.TemporaryDirectory() as name, nginx(nginx_program, Path(name)) as url:
         os.sched_setaffinity(0, {PROCESSORS[-1]})  # this process, and wrk as its child
@@ -227,6 +257,11 @@ def main() -> None:
             with fresh_database(address) as database:
                 on_postgresql.append(by_worker(database, url))
             server.drop(address)
+            for count, reached in crews.items():
+                address = server.create()
+                with fresh_database(address) as database:
+                    reached.append(by_workers(database, url, count))
+                server.drop(address)
         os.sched_setaffinity(0, PROCESSORS)
     server.stop()
     server.remove()
@@ -241,6 +276,13 @@ def main() -> None:
             Series("worker, SQLite (synchronous = FULL)", on_sqlite),
             Series("worker, PostgreSQL", on_postgresql),
         ],
+    )
+    show(
+        "Delivering by two workers",
+        "The same on PostgreSQL, by one worker and by two, each a process of its own on any "
+        f"processor; these {len(PROCESSORS)} are shared with PostgreSQL and nginx.",
+        Series("one worker", crews[1]),
+        [Series("two workers", crews[2])],
     )
 
 
