@@ -85,9 +85,13 @@ class Room(NamedTuple):
         return [one for one, count in self.under_way.items() if count >= self.cap]
 
 
-def cap(slots: int) -> int:
-    """Return how many of a worker's slots one endpoint may have."""
-    return max(min(LEAST_CAP, slots), slots // 4)
+def cap(slots: int, free: int) -> int:
+    """Return how many of a worker's slots one endpoint may have, given how many are free.
+
+    Half of what is free at the most (dynamic thresholds, Choudhury and Hahne 1998), so that however
+    many endpoints hang for the first time, something is left for all others.
+    """
+    return max(1, min(max(min(LEAST_CAP, slots), slots // 4), free // 2))
 
 
 def share_for_retries(slots: int) -> int:

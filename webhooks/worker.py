@@ -244,7 +244,12 @@ class Worker:
             now=now,
             owner=self._owner,
             lease=self._lease,
-            room=Room(room, max(0, min(again, room)), fairness.cap(self._slots), self._under_way),
+            room=Room(
+                room,
+                max(0, min(again, room)),
+                fairness.cap(self._slots, self._transport.free),
+                self._under_way,
+            ),
         )
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE

@@ -47,7 +47,7 @@ def claim_ms(database: Database) -> Iterator[float]:
                 now=CLOCK.now(),
                 owner="bench",
                 lease=timedelta(seconds=60),
-                room=Room(BATCH, BATCH // 2, fairness.cap(SLOTS), {}),
+                room=Room(BATCH, BATCH // 2, fairness.cap(SLOTS, SLOTS), {}),
             )
             taken = (time.perf_counter() - begin) * 1000
             transaction.rollback()

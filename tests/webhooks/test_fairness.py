@@ -101,7 +101,15 @@ def test_an_endpoint_has_its_cap_and_a_failing_one_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slots", "cap", "again"), [(256, 64, 128), (20, 10, 10), (5, 5, 2), (1, 1, 1)]
+    ("slots", "cap", "again"), [(256, 64, 128), (20, 10, 10), (5, 2, 2), (1, 1, 1)]
 )
 def test_no_endpoint_and_no_retries_may_have_all_slots(slots: int, cap: int, again: int) -> None:
-    assert (fairness.cap(slots), fairness.share_for_retries(slots)) == (cap, again)
+    assert (fairness.cap(slots, slots), fairness.share_for_retries(slots)) == (cap, again)
+
+
+@given(st.integers(8, 1000), st.integers(1, 6))
+def test_however_many_endpoints_hang_something_is_left(slots: int, hogs: int) -> None:
+    free = slots
+    for _ in range(hogs):
+        free -= min(free, fairness.cap(slots, free))
+    assert free >= slots >> (hogs + 1)

@@ -384,7 +384,7 @@ def test_keeps_many_requests_under_way_at_once(
         subscribe(receiver.url())
     for number in range(10):
         publish(number)
-    with running(make_worker(slots=30, batch=10, timeout=20.0)):
+    with running(make_worker(slots=120, batch=10, timeout=20.0)):
         until(lambda: len(receiver.requests) == 30)
 
 
