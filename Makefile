@@ -21,7 +21,7 @@ lint: $(READY)  ## Style, types and the import law
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) $(RIVAL)/.ready  ## Measure; ARGS="verify", "parts" or "deliver" for one alone
+bench: $(READY) $(RIVAL)/.ready  ## Measure; ARGS="latency" for one alone
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock:  ## Choose newer versions of what we depend on (needs uv)

@@ -42,9 +42,9 @@ DEPTHS = {
     "after a commit": (1, 5),
 }
 SAMPLES = 2  # of each seam's depths, the first one always among them
-EVENTS = 15  # published before each death, each for three receivers
+EVENTS = 10  # published before each death, each for three receivers
 SEED = 20260504
-MISSED = 600  # events that a recovery sends later; more than it makes due at a time
+MISSED = 300  # events that a recovery sends later; more than it makes due at a time
 #: What is behind its lease's end for whoever comes next, and due again if it failed once.
 LATER = timedelta(minutes=10)
 SLOW = "/slow"
