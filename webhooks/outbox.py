@@ -152,8 +152,7 @@ def _wanted(*, of_nobody: bool) -> Select[Any]:
     )
 
 
-#: By whether it shows nobody's data; this is the busiest part of publishing, and planned anew by
-#: PostgreSQL until it has seen it some times.
+#: By whether it shows nobody's data; this is the busiest part of publishing.
 _WANTED = {of_nobody: _wanted(of_nobody=of_nobody) for of_nobody in (True, False)}
 _delivery = cast("Table", Delivery.__table__)
 _columns = _delivery.c
