@@ -38,6 +38,7 @@ def test_every_view_says_who_may_call_it(app: Flask) -> None:
         "audit_log.index",
         "audit_log.export",
         "grants.members",
+        *(f"teams.{view}" for view in ("create", "members", "delete")),
     }
     assert {endpoint for endpoint, who in declared.items() if who == Access("keyholder")} == {
         *(f"developer.{view}" for view in ("index", "show", "rename", "regenerate", "delete")),
