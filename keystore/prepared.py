@@ -1,18 +1,23 @@
-"""Single statements that must be fast: compiled once, run on connections that are kept open.
+"""Single statements that must be fast: compiled once, run by the driver.
 
 SQLAlchemy writes the SQL and converts the values; what it does for each call beside that (check a
 connection out of the pool, look for the compiled form, build a result) costs several times what a
-look-up by an index does, and is left out here. Every statement is a transaction of its own and sees
-what was committed before it.
+look-up by an index does, and is left out here. What is `Prepared` runs on connections that are kept
+open, each statement a transaction of its own that sees what was committed before it; what is
+`Direct` runs in the transaction of whoever calls it.
 """
 
 from collections import namedtuple
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy.engine import Dialect, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import ReturnsRows
+
+_Convert = Callable[[Any], Any]
 
 
 class Reader:
@@ -107,3 +112,138 @@ class Prepared:
                 row[at] = convert(row[at])
             rows.append(self._row(row))
         return rows
+
+
+class Direct:
+    """One statement, run in the transaction of its caller, on the connection that is open there.
+
+    Raises what SQLAlchemy would (sqlalchemy.exc). Whoever listens to the engine for
+    "before_cursor_execute" hears of it as of any other.
+    """
+
+    def __init__(self, statement: Executable, columns: Sequence[str] | None = None) -> None:
+        """columns: of an insert, those that are given; None: all."""
+        self._statement = statement
+        self._columns = columns
+        self._forms = dict[str, _Form]()  # by the name of the dialect
+
+    def rows(self, connection: Connection, **values: object) -> list[Any]:
+        """Run it and return its rows: tuples, or lists where values had to be converted."""
+        form = self._form(connection.dialect)
+        with _cursor(connection) as cursor:
+            _run(connection, cursor, form.sql, form.parameters(values))
+            rows: list[Any] = cursor.fetchall()
+        if form.from_columns:
+            rows = [list(row) for row in rows]
+            for at, convert in form.from_columns:
+                for row in rows:
+                    if row[at] is not None:
+                        row[at] = convert(row[at])
+        return rows
+
+    def run(self, connection: Connection, **values: object) -> None:
+        """Run it for what it does."""
+        form = self._form(connection.dialect)
+        with _cursor(connection) as cursor:
+            _run(connection, cursor, form.sql, form.parameters(values))
+
+    def run_many(self, connection: Connection, given: Iterable[Mapping[str, object]]) -> None:
+        """Run it once with each of these values."""
+        form = self._form(connection.dialect)
+        with _cursor(connection) as cursor:
+            _run(connection, cursor, form.sql, form.many_parameters(given), many=True)
+
+    def _form(self, dialect: Dialect) -> "_Form":
+        form = self._forms.get(dialect.name)
+        if form is None:
+            form = self._forms[dialect.name] = _form(self._statement, self._columns, dialect)
+        return form
+
+
+class _Form(NamedTuple):
+    """A statement as one kind of database has it."""
+
+    sql: str
+    order: Sequence[str] | None  # of its parameters; None: they go by name
+    constants: Mapping[str, object]
+    to_parameters: Sequence[tuple[str, _Convert]]
+    from_columns: Sequence[tuple[int, _Convert]]
+
+    def parameters(self, values: dict[str, object]) -> Any:
+        """Return values as the driver takes them; may change what it is given."""
+        with self._converting():
+            for name, convert in self.to_parameters:
+                values[name] = convert(values[name])
+        return self._in_order(values)
+
+    def many_parameters(self, given: Iterable[Mapping[str, object]]) -> list[Any]:
+        """Return many values as the driver takes them; the same ones are converted once."""
+        rows = [dict(values) for values in given]
+        with self._converting():
+            for name, convert in self.to_parameters:
+                known = dict[Any, Any]()
+                for row in rows:
+                    value: Any = row[name]
+                    if value not in known:
+                        known[value] = convert(value)
+                    row[name] = known[value]
+        return [self._in_order(row) for row in rows]
+
+    @contextmanager
+    def _converting(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise StatementError(
+                f"a value is no good ({type(error).__name__})",
+                self.sql,
+                None,
+                error,
+                hide_parameters=True,
+            ) from error
+
+    def _in_order(self, values: dict[str, object]) -> Any:
+        if self.constants:
+            values = {**self.constants, **values}
+        return values if self.order is None else [values[name] for name in self.order]
+
+
+def _form(statement: Executable, columns: Sequence[str] | None, dialect: Dialect) -> _Form:
+    compiled = cast("Any", statement).compile(dialect=dialect, column_keys=columns)
+    constants, to_parameters = {}, []
+    for bind, name in compiled.bind_names.items():
+        convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
+        if not bind.required:
+            constants[name] = convert(bind.value) if convert else bind.value
+        elif convert is not None:
+            to_parameters.append((name, convert))
+    from_columns = []
+    if isinstance(statement, ReturnsRows):
+        for at, column in enumerate(statement.exported_columns):
+            convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if convert is not None:
+                from_columns.append((at, convert))
+    return _Form(str(compiled), compiled.positiontup, constants, to_parameters, from_columns)
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[Any]:
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise translated(error, connection.dialect) from error
+    finally:
+        cursor.close()
+
+
+def _run(
+    connection: Connection, cursor: Any, sql: str, parameters: Any, *, many: bool = False
+) -> None:
+    listened: Any = connection, connection.engine
+    if any(one._has_events for one in listened):  # noqa: SLF001 - nothing public tells it
+        connection.dispatch.before_cursor_execute(connection, cursor, sql, parameters, None, many)
+    if many:
+        cursor.executemany(sql, parameters)
+    else:
+        cursor.execute(sql, parameters)
