@@ -72,17 +72,17 @@ class Room(NamedTuple):
     total: int  # deliveries that it takes now
     again: int  # of these, at most so many that are no first tries
     cap: int  # requests at once to one endpoint
-    under_way: Mapping[UUID, int]  # by subscription
+    under_way: Mapping[str, int]  # by subscription: its id in hexadecimal
 
-    def for_lane(self, subscription_id: UUID, *, is_failing: bool) -> int:
+    def for_lane(self, lane: str, *, is_failing: bool) -> int:
         """Return how many more requests to an endpoint may be under way."""
         cap = min(self.cap, FAILING_CAP) if is_failing else self.cap
-        return max(0, cap - self.under_way.get(subscription_id, 0))
+        return max(0, cap - self.under_way.get(lane, 0))
 
     @property
     def full_lanes(self) -> list[UUID]:
         """Return the subscriptions that get nothing more for now, whether they fail or not."""
-        return [one for one, count in self.under_way.items() if count >= self.cap]
+        return [UUID(one) for one, count in self.under_way.items() if count >= self.cap]
 
 
 def cap(slots: int, free: int) -> int:

@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from keystore import standing
 from keystore.db import Many, one_of
 from keystore.models import Key, User
+from keystore.prepared import Direct
 from keystore.standing import Standing
 from webhooks.models import (
     IS_PENDING,
@@ -88,7 +89,7 @@ _ENDPOINT = tuple(
     _elsewhere[name] if name in _elsewhere else _subscription.c[name] for name in Endpoint._fields
 )
 _ANY_DUE = select(_lane.c.subscription_id).where(_lane.c.turn_at <= _now).limit(1)
-_NEXT = (
+_NEXT = Direct(
     select(_subscription.c.is_active, _lane.c.full_at, *standing.COLUMNS, *_ENDPOINT)
     .join(_subscription, _subscription.c.id == _lane.c.subscription_id)
     .join(Key, Key.id == _subscription.c.key_id)
@@ -105,16 +106,18 @@ _NEXT = (
     .with_for_update(skip_locked=True, of=_lane)
 )
 _STANDING = len(standing.COLUMNS)
-_REQUEUE = update(_lane).where(_in_ids).values(turn_at=_turn)
+_REQUEUE = Direct(update(_lane).where(_in_ids).values(turn_at=_turn))
 _THIS = _lane.c.subscription_id == bindparam("lane")
 _POSTPONE = update(_lane).where(_THIS).values(turn_at=_turn)
-_DRAIN = update(_lane).where(_THIS).values(full_at=bindparam("full", type_=_lane.c.full_at.type))
+_DRAIN = Direct(
+    update(_lane).where(_THIS).values(full_at=bindparam("full", type_=_lane.c.full_at.type))
+)
 _next_retry = (
     select(func.min(_delivery.c.due_at))
     .where(_delivery.c.subscription_id == _lane.c.subscription_id, IS_AGAIN)
     .scalar_subquery()
 )
-_RUN_DRY = (
+_RUN_DRY = Direct(
     update(_lane)
     .where(_in_ids)
     .values(turn_at=case((_next_retry <= _now, _now), else_=_next_retry))
@@ -183,7 +186,7 @@ def take_turns(
     session: Session, *, now: datetime, limit: int, passed: Collection[UUID] = ()
 ) -> list[Turn]:
     """Return the lanes that wait longest, but for some, and hold their rows."""
-    rows = session.connection().execute(_NEXT, {"now": now, "limit": limit, "passed": list(passed)})
+    rows = _NEXT.rows(session.connection(), now=now, limit=limit, passed=list(passed))
     return [
         Turn(
             Endpoint._make(row[2 + _STANDING :]),
@@ -198,7 +201,7 @@ def take_turns(
 def requeue(session: Session, subscription_ids: Sequence[UUID], at: datetime) -> None:
     """Send lanes that hold more to the end of the line."""
     if subscription_ids:
-        session.connection().execute(_REQUEUE, {"ids": subscription_ids, "turn": at})
+        _REQUEUE.run(session.connection(), ids=subscription_ids, turn=at)
 
 
 def postpone(session: Session, turns: Mapping[UUID, datetime]) -> None:
@@ -212,13 +215,13 @@ def drain(session: Session, full_at: Mapping[UUID, datetime]) -> None:
     """Write down when the buckets from which something was taken are full again."""
     if full_at:
         rows = [{"lane": one, "full": at} for one, at in full_at.items()]
-        session.connection().execute(_DRAIN, rows)
+        _DRAIN.run_many(session.connection(), rows)
 
 
 def run_dry(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> None:
     """Let lanes without anything due wait for their next retry, if there is one."""
     if subscription_ids:
-        session.connection().execute(_RUN_DRY, {"ids": subscription_ids, "now": now})
+        _RUN_DRY.run(session.connection(), ids=subscription_ids, now=now)
 
 
 def wake(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> None:

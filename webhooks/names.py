@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections import deque
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ class _Answer(NamedTuple):
     until: float  # by the monotonic clock
 
 
+@lru_cache(maxsize=MOST_NAMES)
 def destination(url: str) -> Destination | None:
     """Return whom to look up for a URL; None: nobody, or libcurl is to see for itself.
 

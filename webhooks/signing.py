@@ -13,6 +13,7 @@ from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -100,7 +101,7 @@ class Signer:
         proof = {
             ID_HEADER: message_id,
             TIMESTAMP_HEADER: str(timestamp),
-            SIGNATURE_HEADER: " ".join(mark(signed) for mark in self._marks),
+            SIGNATURE_HEADER: " ".join([mark(signed) for mark in self._marks]),
         }
         if self._contract is not None:
             proof[AVOMA_HEADER] = contract_signature(self._contract, body)
@@ -142,7 +143,7 @@ def _mark(text: str) -> Callable[[bytes], str]:
         private_key = _private(text)
         return lambda signed: f"{Scheme.V1A},{b64encode(private_key.sign(signed)).decode('ascii')}"
     key = shared_key(text)
-    return lambda signed: shared_mark(key, signed)
+    return partial(shared_mark, key)
 
 
 def _private(text: str) -> Ed25519PrivateKey:

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -203,7 +202,7 @@ class _Slot(Generic[T]):
         self._begun = 0.0  # by the monotonic clock
         self._looked_up = 0.0  # seconds that the look-up took
         self._is_directed = False
-        self._head = BytesIO()  # the answers' headers; libcurl ends a transfer that has too many
+        self._head: list[bytes] = []  # lines; libcurl ends a transfer that has too many
         self._kept = b""
         self._read = 0
         self._refused = False
@@ -221,7 +220,7 @@ class _Slot(Generic[T]):
             (pycurl.CAINFO, authorities),
             (pycurl.NOSIGNAL, 1),
             (pycurl.OPENSOCKETFUNCTION, self._open_socket),
-            (pycurl.HEADERFUNCTION, self._head.write),
+            (pycurl.HEADERFUNCTION, self._head.append),
             (pycurl.WRITEFUNCTION, self._hear_body),
         ):
             self.curl.setopt(option, value)
@@ -242,8 +241,7 @@ class _Slot(Generic[T]):
     def load(self, ticket: T, url: str, headers: Sequence[str], body: bytes) -> None:
         """Set up one request."""
         self.ticket = ticket
-        self._head.seek(0)
-        self._head.truncate()
+        self._head.clear()
         self._kept = b""
         self._read = 0
         self._refused = False
@@ -295,7 +293,7 @@ class _Slot(Generic[T]):
             error=error,
             retry_after=None if status in SUCCESS else self._retry_after(),
             excerpt=self._kept.decode("utf-8", "replace"),
-            head=self._head.getvalue() if self._keeps_head else b"",
+            head=b"".join(self._head) if self._keeps_head else b"",
         )
 
     def _open_socket(self, purpose: int, address: Any) -> Any:
@@ -312,7 +310,7 @@ class _Slot(Generic[T]):
 
     def _retry_after(self) -> str | None:
         """Find the header in the last answer; before it there may be interim ones (1xx)."""
-        head = self._head.getvalue()
+        head = b"".join(self._head)
         found = _RETRY_AFTER.search(head, head.rfind(b"\nHTTP/") + 1)
         return found.group(1).decode("latin-1").strip() if found else None
 

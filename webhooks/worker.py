@@ -27,8 +27,9 @@ from webhooks.addresses import Network
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.health import Health, OnAiling
-from webhooks.leases import Claim, Job, Result
+from webhooks.leases import Claim, Result
 from webhooks.outcome import Ending, Outcome
+from webhooks.picking import Job
 from webhooks.retry import Random, Schedule
 from webhooks.transport import Transport
 from webhooks.wake import waker
@@ -102,7 +103,7 @@ class Worker:
         self._transport: Transport[_Flight] = Transport(
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
         )
-        self._under_way = Counter[UUID]()  # requests, by subscription
+        self._under_way = Counter[str]()  # requests, by lane
         self._again = 0  # of these, no first tries
         self._results: list[Result] = []  # not yet written
         self._oldest_result = 0.0  # by the monotonic clock, like the next four
@@ -315,16 +316,17 @@ class Worker:
     def _launch(self, jobs: Sequence[Job], stop: threading.Event | None = None) -> None:
         """Start sending; when told to stop meanwhile, give back what was not started."""
         now = self._clock.now()
+        timestamp = int(now.timestamp())
         for index, job in enumerate(jobs):
             if stop is not None and stop.is_set():
                 with self._db.session() as session, writing(session):
                     leases.release(session, jobs[index:], now)
                 return
-            self._under_way[job.endpoint.subscription_id] += 1
+            self._under_way[job.lane] += 1
             self._again += bool(job.attempts)
             try:
                 lines = self._envelopes.lines(
-                    job.endpoint, message_id(job.event_id), job.body, int(now.timestamp())
+                    job.endpoint, message_id(job.event_id), job.body, timestamp
                 )
             except Exception as error:  # noqa: BLE001 - one row that is no good stops no other
                 log.warning("Delivery %d cannot be signed: %r", job.delivery_id, error)
@@ -354,10 +356,11 @@ class Worker:
         self._results.append(Result(job, flight.started_at, flight.headers, outcome, decision))
 
     def _forget(self, job: Job) -> None:
-        lane = job.endpoint.subscription_id
-        self._under_way[lane] -= 1
-        if not self._under_way[lane]:
-            del self._under_way[lane]
+        left = self._under_way[job.lane] - 1
+        if left:
+            self._under_way[job.lane] = left
+        else:
+            del self._under_way[job.lane]
         self._again -= bool(job.attempts)
 
     def _wind_down(self) -> None:

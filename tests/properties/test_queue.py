@@ -32,9 +32,10 @@ from webhooks import lanes, leases, outbox, retry
 from webhooks.catalog import Catalog, EventType
 from webhooks.fairness import FAILING_CAP, Room
 from webhooks.health import Health
-from webhooks.leases import Job, Result
+from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, DeliveryState, Lane, Subscription
 from webhooks.outcome import Ending, Outcome
+from webhooks.picking import Job
 from webhooks.retry import Decision, Delivered, Retry
 from webhooks.subscriptions import Subscriptions
 
@@ -146,7 +147,7 @@ class Queue(RuleBasedStateMachine):
     @rule(worker=WORKERS, most=st.integers(1, 8))
     def claim(self, worker: str, most: int) -> None:
         bag = self.bags[worker]
-        under_way = Counter(job.endpoint.subscription_id for job in bag)
+        under_way = Counter(job.lane for job in bag)
         jobs: list[Job] = []
         more, turns = True, 0
         while more and not jobs and turns <= ENDPOINTS:
@@ -157,7 +158,7 @@ class Queue(RuleBasedStateMachine):
         if not jobs:
             for one in self.waiting.values():
                 is_free = one.token is None and one.due_at <= now
-                assert not is_free or under_way[one.lane] >= FAILING_CAP
+                assert not is_free or under_way[one.lane.hex] >= FAILING_CAP
         assert len(jobs) <= most
         for job in jobs:
             known = self.waiting[job.delivery_id]
@@ -166,7 +167,7 @@ class Queue(RuleBasedStateMachine):
             assert known.attempts == job.attempts
             known.token, known.until = job.token, now + LEASE
         bag += jobs
-        held = Counter(job.endpoint.subscription_id for job in bag)
+        held = Counter(job.lane for job in bag)
         assert all(held[one] <= max(CAP, under_way[one]) for one in held)
 
     @precondition(lambda self: any(self.bags.values()))

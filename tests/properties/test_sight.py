@@ -45,6 +45,7 @@ from webhooks.catalog import Catalog
 from webhooks.fairness import Room
 from webhooks.health import Health
 from webhooks.outcome import Ending, Outcome
+from webhooks.picking import Job
 from webhooks.retry import Decision, Delivered, Retry
 from webhooks.subscriptions import Subscriptions
 
@@ -310,7 +311,7 @@ class Sights(RuleBasedStateMachine):
             return False
         return holder.data.startswith("org_") or holder.owner_name in shown.people
 
-    def _claim(self) -> list[leases.Job]:
+    def _claim(self) -> list[Job]:
         """Take some of what is due; nothing of it is under way yet."""
         room = Room(10_000, 10_000, 10_000, {})
         with self.database.session() as session, writing(session):

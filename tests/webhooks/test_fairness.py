@@ -92,11 +92,11 @@ def test_who_has_which_bucket(rate: int | None, url: str, bucket: Bucket | None)
 
 
 def test_an_endpoint_has_its_cap_and_a_failing_one_next_to_nothing() -> None:
-    room = Room(100, 50, 10, {LANE: 1})
-    assert room.for_lane(LANE, is_failing=False) == 9
-    assert room.for_lane(LANE, is_failing=True) == FAILING_CAP - 1
-    assert room.for_lane(UUID(int=2), is_failing=False) == 10
-    assert Room(100, 50, 10, {LANE: 10}).full_lanes == [LANE]
+    room = Room(100, 50, 10, {LANE.hex: 1})
+    assert room.for_lane(LANE.hex, is_failing=False) == 9
+    assert room.for_lane(LANE.hex, is_failing=True) == FAILING_CAP - 1
+    assert room.for_lane(UUID(int=2).hex, is_failing=False) == 10
+    assert Room(100, 50, 10, {LANE.hex: 10}).full_lanes == [LANE]
     assert room.full_lanes == []
 
 

@@ -12,9 +12,10 @@ from tests.webhooks.conftest import Publish, Subscribe
 from webhooks import lanes, leases, retry
 from webhooks.fairness import Room
 from webhooks.health import Health
-from webhooks.leases import Job, Result
+from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending, Outcome
+from webhooks.picking import Job
 from webhooks.retry import Decision
 from webhooks.subscriptions import Subscriptions
 
