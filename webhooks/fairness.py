@@ -5,7 +5,7 @@ the endpoint are under way, by its bucket of tokens, and by the share of all slo
 first tries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -78,6 +78,12 @@ class Room(NamedTuple):
         """Return how many more requests to an endpoint may be under way."""
         cap = min(self.cap, FAILING_CAP) if is_failing else self.cap
         return max(0, cap - self.under_way.get(lane, 0))
+
+    def without(self, attempts: Iterable[int]) -> "Room":
+        """Return what is left after some were taken. attempts: made before, of each of them."""
+        made = list(attempts)
+        again = sum(map(bool, made))
+        return self._replace(total=self.total - len(made), again=max(0, self.again - again))
 
     @property
     def full_lanes(self) -> list[UUID]:

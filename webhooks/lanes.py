@@ -88,7 +88,11 @@ _elsewhere = {
 _ENDPOINT = tuple(
     _elsewhere[name] if name in _elsewhere else _subscription.c[name] for name in Endpoint._fields
 )
-_ANY_DUE = select(_lane.c.subscription_id).where(_lane.c.turn_at <= _now).limit(1)
+_IS_NEXT = (
+    _lane.c.turn_at <= _now,
+    not_(one_of(_lane.c.subscription_id, bindparam("passed", type_=Many(Uuid)))),
+)
+_ANY_DUE = Direct(select(_lane.c.subscription_id).where(*_IS_NEXT).limit(1))
 _NEXT = Direct(
     select(_subscription.c.is_active, _lane.c.full_at, *standing.COLUMNS, *_ENDPOINT)
     .join(_subscription, _subscription.c.id == _lane.c.subscription_id)
@@ -97,10 +101,7 @@ _NEXT = Direct(
     .outerjoin(
         _signing_secret, _signing_secret.c.organization_id == _subscription.c.organization_id
     )
-    .where(
-        _lane.c.turn_at <= _now,
-        not_(one_of(_lane.c.subscription_id, bindparam("passed", type_=Many(Uuid)))),
-    )
+    .where(*_IS_NEXT)
     .order_by(_lane.c.turn_at, _lane.c.subscription_id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=_lane)
@@ -177,9 +178,9 @@ def endpoint(session: Session, subscription_id: UUID) -> Endpoint:
     return Endpoint._make(session.execute(_ONE_ENDPOINT, {"lane": subscription_id}).one())
 
 
-def any_due(session: Session, now: datetime) -> bool:
-    """Tell, by a read, whether it is any lane's turn."""
-    return session.execute(_ANY_DUE, {"now": now}).first() is not None
+def any_due(session: Session, now: datetime, passed: Collection[UUID] = ()) -> bool:
+    """Tell, by a read, whether it is any lane's turn, but for some."""
+    return bool(_ANY_DUE.rows(session.connection(), now=now, passed=list(passed)))
 
 
 def take_turns(

@@ -48,6 +48,7 @@ class Claim(NamedTuple):
     jobs: list[Job]
     more: bool
     emptied: Sequence[UUID] = ()  # lanes in which nothing was left
+    contended: bool = False  # whether others held all that was due
 
 
 class Result(NamedTuple):
@@ -140,6 +141,7 @@ _COLUMNS = (
     "request_headers",
     "response_excerpt",
 )
+LANES_WORTH = 12  # deliveries that a lane should hold to be claimed alone with few others
 _ATTEMPT = Direct(insert(_attempt), _COLUMNS)
 
 
@@ -149,11 +151,38 @@ def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room
     What another worker is just taking is passed over. What its subscriber may not have any more, by
     what the key may do at this moment, is dropped instead, with the reason.
     """
-    if room.total <= 0:
-        return Claim([], more=False)
-    turns = lanes.take_turns(session, now=now, limit=room.total, passed=room.full_lanes)
-    if not turns:
-        return Claim([], more=False)
+    claims, more, passed, least = list[Claim](), False, room.full_lanes, room.total // 2
+    # A few lanes at first, then others if those held little: what one worker holds, no other has.
+    for limit in (room.total // LANES_WORTH or 1, room.total):
+        if room.total <= least:
+            break
+        limit = min(limit, room.total)  # noqa: PLW2901 - cut to size
+        turns = lanes.take_turns(session, now=now, limit=limit, passed=passed)
+        if turns:
+            claims.append(_serve(session, turns, room, now=now, owner=owner, until=now + lease))
+            room = room.without(job.attempts for job in claims[-1].jobs)
+            passed += [turn.endpoint.subscription_id for turn in turns]
+        more = len(turns) == limit
+        if not more:
+            break
+    return Claim(
+        [job for one in claims for job in one.jobs],
+        more or any(one.more for one in claims),
+        [lane for one in claims for lane in one.emptied],
+        contended=not claims and room.total > 0 and lanes.any_due(session, now, passed),
+    )
+
+
+def _serve(
+    session: Session,
+    turns: Sequence[lanes.Turn],
+    room: Room,
+    *,
+    now: datetime,
+    owner: str,
+    until: datetime,
+) -> Claim:
+    """Take from these lanes what there is room for."""
     picking = Picking(session, turns, room, now)
     picking.pick(FIRST_TRIES, room.total)
     if room.again:
@@ -163,9 +192,9 @@ def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room
         connection.execute(_DROP, {"ids": ids, "now": now, "reason": reason})
     if picking.jobs:
         ids = [job.delivery_id for job in picking.jobs]
-        _LEASE.run(connection, ids=ids, owner=owner, token=picking.token, til=now + lease)
+        _LEASE.run(connection, ids=ids, owner=owner, token=picking.token, til=until)
     emptied = picking.send_lanes_on()
-    return Claim(picking.jobs, picking.more or len(turns) == room.total, emptied)
+    return Claim(picking.jobs, picking.more, emptied)
 
 
 def settle(

@@ -41,6 +41,7 @@ BUSY_PAUSE = 0.01  # seconds between two looks at the waker while requests are u
 WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
 DOUBT_PAUSE = 0.02  # seconds before a lane is looked at again that was found empty
+CONTENDED_PAUSE = 0.001  # seconds for which others may hold what they claim
 SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 ERRAND_PAUSE = 0.5  # seconds between two rounds of errands
@@ -207,6 +208,8 @@ class Worker:
                 self._let_go_of_results()
         if room:
             pause = DOUBT_PAUSE if self._emptied else IDLE_PAUSE
+            if claim.contended:
+                pause = CONTENDED_PAUSE
             self._next_look = time.monotonic() + pause
             self._dry = not claim.more
         return claim.jobs

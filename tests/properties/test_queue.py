@@ -152,7 +152,7 @@ class Queue(RuleBasedStateMachine):
         more, turns = True, 0
         while more and not jobs and turns <= ENDPOINTS:
             self.clock.advance(0.001)
-            jobs, more, _ = self.tower.claim(worker, Room(most, most, CAP, under_way))
+            jobs, more, *_ = self.tower.claim(worker, Room(most, most, CAP, under_way))
             turns += 1
         now = self.clock.now()
         if not jobs:

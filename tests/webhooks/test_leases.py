@@ -12,7 +12,7 @@ from tests.webhooks.conftest import Publish, Subscribe
 from webhooks import lanes, leases, retry
 from webhooks.fairness import Room
 from webhooks.health import Health
-from webhooks.leases import Result
+from webhooks.leases import Claim, Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
@@ -40,10 +40,13 @@ class Desk:
         self._clock = clock
 
     def claim(self, limit: int = 10, owner: str = "one") -> list[Job]:
+        return self.claim_all(limit, owner).jobs
+
+    def claim_all(self, limit: int = 10, owner: str = "one") -> Claim:
         with self._database.session() as session, writing(session):
             now, room = self._clock.now(), Room(limit, limit, limit, {})
             leases.recall(session, now)
-            return leases.claim(session, now=now, owner=owner, lease=MINUTE, room=room).jobs
+            return leases.claim(session, now=now, owner=owner, lease=MINUTE, room=room)
 
     def any_due(self) -> bool:
         with self._database.session() as session, session.begin():
@@ -109,9 +112,43 @@ def test_a_lane_that_is_being_served_is_passed_over_and_has_its_turn_again(
     with database.session() as session, writing(session):
         room = Room(1, 1, 1, {})
         ours = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room).jobs
-        assert desk.claim() == []
-    theirs = desk.claim()
-    assert [job.body for job in ours + theirs] == [b'{"note": 1}', b'{"note": 2}']
+        theirs = desk.claim_all()
+        assert not theirs.jobs
+        assert theirs.contended
+    theirs = desk.claim_all()
+    assert [job.body for job in ours + theirs.jobs] == [b'{"note": 1}', b'{"note": 2}']
+    assert not theirs.contended
+    assert not desk.claim_all().contended
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_claim_of_full_lanes_leaves_others_to_others(
+    database: Database, desk: Desk, publish: Publish, subscribe: Subscribe, clock: ManualClock
+) -> None:
+    for number in range(3):
+        subscribe(f"https://hooks.example.com/{number}")
+    for _ in range(24):
+        publish()
+    with database.session() as session, writing(session):
+        room = Room(24, 24, 24, {})
+        ours = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room)
+        theirs = desk.claim_all(24)
+    lanes_of_ours = {job.lane for job in ours.jobs}
+    assert len(ours.jobs) == len(theirs.jobs) == 24
+    assert len(lanes_of_ours) == 2
+    assert not lanes_of_ours & {job.lane for job in theirs.jobs}
+    assert ours.more
+
+
+def test_a_claim_of_lanes_that_hold_little_goes_on_to_others(
+    desk: Desk, publish: Publish, subscribe: Subscribe
+) -> None:
+    for number in range(29):
+        subscribe(f"https://hooks.example.com/{number}")
+    publish()
+    claim = desk.claim_all(30)
+    assert len({job.lane for job in claim.jobs}) == len(claim.jobs) == 30
+    assert desk.claim() == []
 
 
 def test_a_lease_that_has_run_out_can_be_taken_over_and_the_late_one_changes_nothing(
