@@ -119,6 +119,30 @@ def _in_array(element: Any, compiler: Any, **options: Any) -> str:
     return f"({column} = ANY ({values}))"
 
 
+class one_from(FunctionElement[bool]):  # noqa: N801 - used like a function
+    """`column IN (SELECT ...)`, where the list is made first and is mostly short.
+
+    PostgreSQL plans such a statement once, for a short list, whatever its parameters are; joined in
+    the usual way it would be planned anew each time, which takes longer than to run it.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+    _is_implicitly_boolean = True  # as above
+
+
+@compiles(one_from)
+def _in_select(element: Any, compiler: Any, **options: Any) -> str:
+    column, found = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} IN {found})"
+
+
+@compiles(one_from, "postgresql")
+def _in_array_of(element: Any, compiler: Any, **options: Any) -> str:
+    column, found = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} = ANY (ARRAY{found}))"
+
+
 class Database:
     """One database: hands out sessions, brings the tables up to date."""
 

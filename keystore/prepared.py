@@ -210,20 +210,22 @@ class _Form(NamedTuple):
 
 def _form(statement: Executable, columns: Sequence[str] | None, dialect: Dialect) -> _Form:
     compiled = cast("Any", statement).compile(dialect=dialect, column_keys=columns)
-    constants, to_parameters = {}, []
+    constants, to_parameters = dict[str, object](), dict[str, _Convert]()
     for bind, name in compiled.bind_names.items():
         convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
         if not bind.required:
             constants[name] = convert(bind.value) if convert else bind.value
         elif convert is not None:
-            to_parameters.append((name, convert))
+            to_parameters[name] = convert
     from_columns = []
     if isinstance(statement, ReturnsRows):
         for at, column in enumerate(statement.exported_columns):
             convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
             if convert is not None:
                 from_columns.append((at, convert))
-    return _Form(str(compiled), compiled.positiontup, constants, to_parameters, from_columns)
+    return _Form(
+        str(compiled), compiled.positiontup, constants, list(to_parameters.items()), from_columns
+    )
 
 
 @contextmanager

@@ -134,7 +134,7 @@ _ONE_ENDPOINT = (
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
 _CALL = update(_lane).where(_in_ids, _IS_LATER).values(turn_at=_turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
-_WAKE = (
+_WAKE = Direct(
     update(_lane)
     .where(
         _lane.c.subscription_id.in_(
@@ -145,7 +145,7 @@ _WAKE = (
     )
     .values(turn_at=_turn)
 )
-_NOTIFY = select(func.pg_notify(CHANNEL, ""))
+_NOTIFY = Direct(select(func.pg_notify(CHANNEL, "")))
 _LOCK = (
     select(_lane.c.subscription_id)
     .where(_in_ids)
@@ -231,7 +231,7 @@ def wake(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> N
     Waits for nobody, so that no two who publish can wait for each other; see `call_forgotten`.
     """
     if subscription_ids:
-        session.connection().execute(_WAKE, {"ids": subscription_ids, "turn": now})
+        _WAKE.run(session.connection(), ids=subscription_ids, turn=now)
         ring(session)
 
 
@@ -250,7 +250,7 @@ def ring(session: Session) -> None:
     """Wake whoever listens, at the commit; SQLite's workers look by themselves."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        connection.execute(_NOTIFY)
+        _NOTIFY.run(connection)
 
 
 def call_forgotten(session: Session, now: datetime, among: Collection[UUID] | None = None) -> int:

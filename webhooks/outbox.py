@@ -22,8 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from keystore import standing
-from keystore.db import Many, one_of
+from keystore.db import Many, one_from, one_of
 from keystore.models import Key, User
+from keystore.prepared import Direct
 from keystore.scopes import Rights
 from keystore.standing import Standing
 from keystore.team_models import TeamMember
@@ -71,16 +72,17 @@ def publish(
     }
     event = Event(**columns)
     connection = session.connection()
-    connection.execute(_HAPPENED, columns)
+    _HAPPENED.run(connection, **columns)
     wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
     meant, asleep = [], []
-    for one, turn_at, private, is_in, *key in connection.execute(_WANTED[audience is None], wanted):
+    rows = _WANTED[audience is None].rows(connection, **wanted)
+    for one, turn_at, private, is_in, *key in rows:
         if objection(Standing._make(key), event.needs, private, is_in, now) is None:
             meant.append(one)
             if turn_at is None or turn_at > now:  # else its turn has come, and it is left alone
                 asleep.append(one)
     if meant:
-        connection.execute(_DELIVER, {"ids": meant, "moment": now, "event": event.id})
+        _DELIVER.run(connection, ids=meant, moment=now, event=event.id)
         lanes.wake(session, asleep, now)
     return event
 
@@ -128,6 +130,16 @@ _in_team = in_team(_audience, Subscription.id).correlate(Subscription)
 _in_its_teams = or_(Subscription.by_team.is_(False), _in_team)
 
 
+_of_this_type = (
+    select(SubscriptionType.subscription_id)
+    .where(
+        SubscriptionType.organization_id == bindparam("organization"),
+        SubscriptionType.event_type == bindparam("event_type"),
+    )
+    .scalar_subquery()
+)
+
+
 def _wanted(*, of_nobody: bool) -> Select[Any]:
     """Return the subscriptions that want an event, each with its lane's turn and its key."""
     return (
@@ -138,14 +150,12 @@ def _wanted(*, of_nobody: bool) -> Select[Any]:
             null() if of_nobody else takes_part(_audience),
             *standing.COLUMNS,
         )
-        .select_from(SubscriptionType)
-        .join(Subscription, Subscription.id == SubscriptionType.subscription_id)
+        .select_from(Subscription)
         .join(Lane, Lane.subscription_id == Subscription.id)
         .join(Key, Key.id == Subscription.key_id)
         .outerjoin(User, User.id == Key.owner_id)
         .where(
-            SubscriptionType.organization_id == bindparam("organization"),
-            SubscriptionType.event_type == bindparam("event_type"),
+            one_from(Subscription.id, _of_this_type),
             Subscription.is_active,
             Subscription.by_team.is_(False) if of_nobody else _in_its_teams,
         )
@@ -153,33 +163,35 @@ def _wanted(*, of_nobody: bool) -> Select[Any]:
 
 
 #: By whether it shows nobody's data; this is the busiest part of publishing.
-_WANTED = {of_nobody: _wanted(of_nobody=of_nobody) for of_nobody in (True, False)}
+_WANTED = {of_nobody: Direct(_wanted(of_nobody=of_nobody)) for of_nobody in (True, False)}
 _delivery = cast("Table", Delivery.__table__)
 _columns = _delivery.c
-_HAPPENED = insert(cast("Table", Event.__table__))
-_DELIVER = insert(_delivery).from_select(
-    [
-        "organization_id",
-        "event_id",
-        "subscription_id",
-        "without",
-        "state",
-        "attempts",
-        "throttles",
-        "created_at",
-        "due_at",
-    ],
-    select(
-        Subscription.organization_id,
-        bindparam("event", type_=_columns.event_id.type),
-        Subscription.id,
-        Subscription.without,
-        literal_column(f"'{DeliveryState.PENDING}'"),
-        literal_column("0"),
-        literal_column("0"),
-        bindparam("moment", type_=_columns.created_at.type),
-        bindparam("moment", type_=_columns.created_at.type),
+_HAPPENED = Direct(insert(cast("Table", Event.__table__)))
+_DELIVER = Direct(
+    insert(_delivery).from_select(
+        [
+            "organization_id",
+            "event_id",
+            "subscription_id",
+            "without",
+            "state",
+            "attempts",
+            "throttles",
+            "created_at",
+            "due_at",
+        ],
+        select(
+            Subscription.organization_id,
+            bindparam("event", type_=_columns.event_id.type),
+            Subscription.id,
+            Subscription.without,
+            literal_column(f"'{DeliveryState.PENDING}'"),
+            literal_column("0"),
+            literal_column("0"),
+            bindparam("moment", type_=_columns.created_at.type),
+            bindparam("moment", type_=_columns.created_at.type),
+        )
+        .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
+        .order_by(Subscription.created_at, Subscription.id),
     )
-    .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
-    .order_by(Subscription.created_at, Subscription.id),
 )
