@@ -34,6 +34,7 @@ from keystore.mail import Mails
 from keystore.members import Members
 from keystore.pages import NavItem
 from keystore.people import People
+from keystore.quotas import Quotas
 from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
@@ -100,7 +101,7 @@ class Parts:
             services.clock,
             transport,
             sender=services.settings.mail_from,
-            errands=[services.knocks.answer, services.expiries.tell],
+            errands=[services.knocks.answer, services.expiries.tell, services.quotas.tell],
         )
 
 
@@ -151,6 +152,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
         rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),
         # It has to see when a clock was set back: see keystore.window.
         limits=Limits(db, machine_clock, settings.rate_limit),
+        quotas=Quotas(clock, on_event=told),
         uses=Uses(clock),
         tokens=Tokens(vault, clock),
         sessions=Sessions(clock),

@@ -176,7 +176,7 @@ def _admit(key: VerifiedKey, asking: Request, services: Services) -> None:
     if key.networks and not networks.allow(key.networks, address):
         # The secret was right, so the reason may be told to whoever sent it.
         raise Forbidden(f"This key may not be used from {address}; ask an admin to allow it.")
-    rate_limits.count(key, services.limits)
+    rate_limits.count(key, services.limits, services.quotas)
     services.uses.note(key, address=address, agent=asking.headers.get("User-Agent"))
 
 

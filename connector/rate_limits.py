@@ -10,12 +10,14 @@ from flask import Flask, Response, g
 
 from connector.problems import TooManyRequests
 from keystore.limits import Budget, Limits
+from keystore.quotas import Quotas
 from keystore.verification import VerifiedKey
 
 
-def count(key: VerifiedKey, limits: Limits) -> None:
+def count(key: VerifiedKey, limits: Limits, quotas: Quotas) -> None:
     """Count this request as one of the key's; one that raises TooManyRequests does not count."""
     g.budget = budget = limits.take(key)
+    quotas.note(key, budget)
     if not budget.allowed:
         raise _refusal(budget)
 

@@ -16,3 +16,12 @@ class ExpiryWatch(Base):
 
     key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"), primary_key=True)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class QuotaNotice(Base):
+    """When somebody was last told that a key is near its rate limit."""
+
+    __tablename__ = "quota_notices"
+
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"), primary_key=True)
+    told_at: Mapped[datetime] = mapped_column(UtcDateTime)

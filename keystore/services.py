@@ -21,6 +21,7 @@ from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
 from keystore.people import People
+from keystore.quotas import Quotas
 from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.scopes import Reach, Rights
@@ -51,6 +52,7 @@ class Services:
     grants: Grants
     rates: Rates
     limits: Limits
+    quotas: Quotas
     tokens: Tokens
     uses: Uses
     sessions: Sessions

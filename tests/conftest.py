@@ -34,6 +34,7 @@ from keystore.mail import Mails
 from keystore.members import Members
 from keystore.models import Organization, Role, User
 from keystore.people import People
+from keystore.quotas import Quotas
 from keystore.rates import Rates
 from keystore.resets import Resets
 from keystore.second_factor import SecondFactor
@@ -205,6 +206,7 @@ def services(
         inventory=Inventory(clock),
         rates=rates,
         limits=limits,
+        quotas=Quotas(clock),
         tokens=Tokens(vault, clock),
         uses=Uses(clock),
         sessions=Sessions(clock),
@@ -235,6 +237,7 @@ def parts(app_settings: Settings, services: Services, clock: ManualClock) -> Par
         leaks=whole.leaks,
         people=whole.people,
         expiries=whole.expiries,
+        quotas=whole.quotas,
     )
     return replace(assembled, services=shared)
 

@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from json import loads
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from connector.app import Parts, assemble
@@ -20,6 +22,7 @@ from keystore.keys import Issued
 from keystore.models import KeyDay, Organization
 from keystore.settings import Settings
 from tests.support.server import installation_environment, running_serve
+from webhooks.models import Delivery, Event
 
 Ask = Callable[..., TestResponse]
 
@@ -184,3 +187,44 @@ def test_l1_two_servers_with_several_processes_pass_exactly_the_limit(
     ):
         statuses = list(callers.map(call, [one, other] * 75))
     assert sorted(statuses) == [200] * 60 + [429] * 90
+
+
+def test_a_subscriber_hears_of_a_key_that_has_nearly_used_up_its_limit(
+    parts: Parts, caller: FlaskClient, limited: Issued, clock: ManualClock
+) -> None:
+    where: dict[str, Any] = {
+        "organization_id": limited.key.organization_id,
+        "actor": SYSTEM,
+    }
+    may = frozenset({"keys:manage", "webhooks:manage"})
+    with parts.services.db.session() as session:
+        watcher = parts.services.keys.create(session, name="Watcher", granted=may, **where)
+    with parts.services.db.session() as session:
+        parts.hooks.subscriptions.subscribe(
+            session,
+            key_id=watcher.key.id,
+            event_type="quota.near",
+            target_url="https://hooks.example.com/quota",
+            operations=may,
+            **where,
+        )
+    carrier = parts.carrier()
+
+    def heard() -> list[tuple[str, int, int]]:
+        carrier.run_once()
+        with parts.services.db.session() as session, session.begin():
+            bodies = session.scalars(
+                select(Event.body).join(Delivery, Delivery.event_id == Event.id)
+            ).all()
+        return [(told["key"]["name"], told["used"], told["limit"]) for told in map(loads, bodies)]
+
+    for _ in range(2):
+        caller.get("/v1/me/")
+    assert heard() == []
+    for _ in range(3):
+        caller.get("/v1/me/")
+    assert heard() == [("Slow", 3, 3)]
+    clock.advance(timedelta(minutes=2))
+    for _ in range(3):
+        caller.get("/v1/me/")
+    assert heard() == [("Slow", 3, 3)]
