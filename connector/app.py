@@ -176,7 +176,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             subscriptions,
             Switches(clock),
             Redelivery(clock),
-            Recoveries(clock),
+            Recoveries(clock, catalog),
             SigningSecrets(vault, clock),
             Trials(vault, clock, catalog, exchange),
         ),

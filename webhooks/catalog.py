@@ -1,7 +1,8 @@
 """Event types: name, what it means, schema, sample. Filled by the floor above, read by all."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from webhooks.errors import UnknownEventType
@@ -20,12 +21,25 @@ class EventType:
     schema: dict[str, Any]  # JSON Schema (2020-12) of the body
     sample: dict[str, Any]  # a made-up body that satisfies the schema
     scopes: frozenset[str]  # operation scopes for what is in the body
-    parts: frozenset[str] = frozenset()  # of the body, that a subscription may do without
+    #: What a subscription may do without: parts by name, each of them fields of the body.
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def needs(self) -> frozenset[str]:
         """All operation scopes that a key has to have to be sent this."""
         return self.scopes | {RECEIVING}
+
+    def cut(self, body: bytes, without: str) -> bytes | None:
+        """Return a body, a JSON object, without some parts; None when it has none of them.
+
+        without: names with blanks between; those that other types have are of no matter.
+        """
+        gone = frozenset[str]().union(*[self.parts.get(part, ()) for part in without.split()])
+        whole = json.loads(body) if gone else {}
+        if not gone & whole.keys():
+            return None
+        left = {name: value for name, value in whole.items() if name not in gone}
+        return json.dumps(left, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Catalog:

@@ -28,7 +28,7 @@ from keystore.prepared import Direct
 from keystore.scopes import Rights
 from keystore.standing import Standing
 from keystore.team_models import TeamMember
-from webhooks import lanes
+from webhooks import lanes, variants
 from webhooks.audiences import in_sight, needed, objection, takes_part
 from webhooks.catalog import EventType
 from webhooks.models import (
@@ -55,7 +55,8 @@ def publish(
 ) -> Event:
     """Write an event and a delivery for each active subscription whose key may see it now.
 
-    Runs in the caller's transaction. body: the JSON text that every receiver gets, byte for byte.
+    Runs in the caller's transaction. body: the JSON text that every receiver gets, byte for byte,
+    but for those who do without some parts of it (see `variants`).
     subject: whatever the caller knows the event's object by. audience: from `audiences.show_to`,
     None for an event that shows nobody's data; scopes are asked for in any case. The event is kept
     without subscribers too, as a sample for later ones.
@@ -74,13 +75,17 @@ def publish(
     connection = session.connection()
     _HAPPENED.run(connection, **columns)
     wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
-    meant, asleep = [], []
+    meant, asleep, choices = [], [], set[str]()
     rows = _WANTED[audience is None].rows(connection, **wanted)
-    for one, turn_at, private, is_in, *key in rows:
+    for one, turn_at, without, private, is_in, *key in rows:
         if objection(Standing._make(key), event.needs, private, is_in, now) is None:
             meant.append(one)
+            if without:
+                choices.add(without)
             if turn_at is None or turn_at > now:  # else its turn has come, and it is left alone
                 asleep.append(one)
+    if choices:
+        variants.freeze(session, event_type, [(event.id, body)], choices)
     if meant:
         _DELIVER.run(connection, ids=meant, moment=now, event=event.id)
         lanes.wake(session, asleep, now)
@@ -146,6 +151,7 @@ def _wanted(*, of_nobody: bool) -> Select[Any]:
         select(
             Subscription.id,
             Lane.turn_at,
+            Subscription.without,
             null() if of_nobody else _private,
             null() if of_nobody else takes_part(_audience),
             *standing.COLUMNS,

@@ -28,7 +28,8 @@ from keystore import audit
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
-from webhooks import lanes, outbox, redelivery, subscriptions
+from webhooks import lanes, outbox, redelivery, subscriptions, variants
+from webhooks.catalog import Catalog
 from webhooks.errors import (
     AlreadyRecovering,
     RecoveryNotFound,
@@ -56,8 +57,9 @@ _UNDELIVERED = {DeliveryState.FAILED, DeliveryState.DROPPED}
 class Recoveries:
     """The jobs of all organizations."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, catalog: Catalog) -> None:
         self._clock = clock
+        self._catalog = catalog
 
     @audit.refusals("subscription.recovered", of="subscription", errors=WebhooksError)
     def start(
@@ -161,10 +163,10 @@ class Recoveries:
             if recovery is None:  # another worker is at it
                 return 0
             recovery.stepped_at = now
-            return _move_on(session, recovery, now)
+            return _move_on(session, recovery, self._catalog, now)
 
 
-def _move_on(session: Session, recovery: Recovery, now: datetime) -> int:
+def _move_on(session: Session, recovery: Recovery, catalog: Catalog, now: datetime) -> int:
     subscription = session.get_one(
         Subscription,
         recovery.subscription_id,
@@ -177,7 +179,7 @@ def _move_on(session: Session, recovery: Recovery, now: datetime) -> int:
     if _waiting(session, subscription.id) >= MOST_WAITING:
         return 0
     events = _next_events(session, recovery, subscription, now)
-    made = _deliver(session, subscription, events, now)
+    made = _deliver(session, subscription, events, catalog, now)
     recovery.found += len(events)
     recovery.made += made
     if events:
@@ -211,7 +213,11 @@ def _next_events(
 
 
 def _deliver(
-    session: Session, subscription: Subscription, events: Sequence[Event], now: datetime
+    session: Session,
+    subscription: Subscription,
+    events: Sequence[Event],
+    catalog: Catalog,
+    now: datetime,
 ) -> int:
     """Make due what a subscription does not have of these events."""
     theirs = and_(
@@ -237,6 +243,10 @@ def _deliver(
             }
             for event in missing
         ]
+        if subscription.without:
+            for event in missing:
+                whole = [(event.id, event.body)]
+                variants.freeze(session, catalog.get(event.type), whole, [subscription.without])
         session.execute(insert(Delivery), rows)
         lanes.ring(session)
     return len(missing) + redelivery.make_due(session, subscription.id, again, now)

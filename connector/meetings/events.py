@@ -83,6 +83,18 @@ _KINDS: dict[Happening, tuple[type[Shape], str, str, frozenset[str]]] = {
     ),
 }
 
+#: What a subscription may do without, and the fields that it is made of.
+_PARTS = {
+    "action_items": {"action_items"},
+    "attendees": {"attendees"},
+    "call": {"call_details", "call_direction", "call_frm", "call_to", "call_external_ph_no"},
+    "crm": {"crm_associations"},
+    "insights": {"insights"},
+    "media": {"audio_url", "video_url"},
+    "notes": {"ai_notes", "ai_notes_txt"},
+    "transcript": {"transcription_vtt_url", "transcription_text"},
+}
+
 
 @cache
 def event_types() -> tuple[EventType, ...]:
@@ -96,9 +108,18 @@ def event_types() -> tuple[EventType, ...]:
             schema=schema(payload),
             sample=json.loads(body(name, made_up, samples.VTT_URL)),
             scopes=scopes,
+            parts=_parts(payload),
         )
         for name, (payload, title, summary, scopes) in _KINDS.items()
     )
+
+
+def _parts(payload: type[Shape]) -> dict[str, frozenset[str]]:
+    """Return the parts of a body, each with its fields there."""
+    there = {
+        part: frozenset(fields & payload.model_fields.keys()) for part, fields in _PARTS.items()
+    }
+    return {part: fields for part, fields in there.items() if fields}
 
 
 def event_type(happening: Happening) -> EventType:

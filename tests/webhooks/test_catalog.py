@@ -1,7 +1,12 @@
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.webhooks.conftest import NOTE_GONE, NOTE_READY
-from webhooks.catalog import Catalog
+from webhooks.catalog import Catalog, EventType
 from webhooks.errors import UnknownEventType
 
 
@@ -30,3 +35,34 @@ def test_an_unknown_name_is_answered_with_the_known_ones(catalog: Catalog) -> No
 def test_a_name_cannot_mean_two_things(catalog: Catalog) -> None:
     with pytest.raises(ValueError, match="registered twice"):
         catalog.register(NOTE_READY)
+
+
+CALL = EventType(
+    "call",
+    "",
+    "",
+    {},
+    {},
+    frozenset(),
+    {"notes": frozenset({"html", "text"}), "people": frozenset({"people"})},
+)
+FIELDS = ("html", "text", "people", "subject")
+TEXTS = st.text().map(lambda text: f"<{text}>")
+BODIES = st.dictionaries(st.sampled_from(FIELDS), st.one_of(TEXTS, st.lists(TEXTS), st.none()))
+PARTS = st.lists(st.sampled_from(["notes", "people", "of another type"]), unique=True)
+
+
+@given(BODIES, PARTS)
+def test_a_body_without_parts_lacks_their_fields_and_nothing_else(
+    body: dict[str, Any], parts: list[str]
+) -> None:
+    fields = {field for part in parts for field in CALL.parts.get(part, ())}
+    left = {name: value for name, value in body.items() if name not in fields}
+
+    cut = CALL.cut(json.dumps(body).encode(), " ".join(parts))
+
+    if left == body:
+        assert cut is None
+    else:
+        assert cut is not None
+        assert list(json.loads(cut).items()) == list(left.items())

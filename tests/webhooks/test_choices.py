@@ -7,7 +7,8 @@ from webhooks import choices
 from webhooks.catalog import Catalog, EventType
 from webhooks.errors import BadChoice, BadTargetType, ScopeLacking, UnknownEventType
 
-WHOLE = EventType("whole", "", "", {}, {}, frozenset(), frozenset({"transcript", "notes"}))
+PARTS = {"transcript": frozenset({"said"}), "notes": frozenset({"html", "text"})}
+WHOLE = EventType("whole", "", "", {}, {}, frozenset(), PARTS)
 ALL = frozenset({"webhooks:manage", "notes:read"})
 
 

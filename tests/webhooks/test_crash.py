@@ -28,6 +28,7 @@ from tests.webhooks.worker_process import (
     worker_processes,
 )
 from webhooks import outbox
+from webhooks.catalog import Catalog
 from webhooks.models import IS_PENDING, Attempt, Delivery, Recovery, Subscription
 from webhooks.recovery import Recoveries
 from webhooks.switches import Switches
@@ -232,7 +233,7 @@ def test_a_recovery_is_killed_at_each_step_and_sends_everything_that_was_missed_
     with database.session() as session:
         Switches(clock).on(session, subscription.id, **where)  # type: ignore[arg-type]
     with database.session() as session:
-        Recoveries(clock).start(session, subscription.id, since=begin, **where)  # type: ignore[arg-type]
+        Recoveries(clock, Catalog()).start(session, subscription.id, since=begin, **where)  # type: ignore[arg-type]
     assert count(database) == 0
     with worker_processes(database_url) as workers:
         for fault in STEPS:

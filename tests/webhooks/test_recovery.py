@@ -14,6 +14,7 @@ from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
 from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
 from webhooks import recovery
+from webhooks.catalog import Catalog
 from webhooks.errors import AlreadyRecovering, SwitchedOff
 from webhooks.models import Attempt, Delivery, Recovery, RecoveryState, Subscription
 from webhooks.recovery import Recoveries
@@ -23,8 +24,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def recoveries(clock: ManualClock) -> Recoveries:
-    return Recoveries(clock)
+def recoveries(clock: ManualClock, catalog: Catalog) -> Recoveries:
+    return Recoveries(clock, catalog)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Database
 from keystore.vault import Vault
 from tests.webhooks.conftest import LOOPBACK
+from webhooks.catalog import Catalog
 from webhooks.recovery import Recoveries
 from webhooks.transport import Transport
 from webhooks.worker import Worker
@@ -208,7 +209,7 @@ def work(database_url: str, fault: Fault | None, ahead: timedelta, *, recovering
 
 def recover(database: Database, clock: Clock, stop: threading.Event) -> None:
     """Move recoveries on, again and again."""
-    recoveries = Recoveries(clock)
+    recoveries = Recoveries(clock, Catalog())
     while not stop.wait(0.005):
         with database.session() as session:
             recoveries.step(session)

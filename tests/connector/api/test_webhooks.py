@@ -346,3 +346,17 @@ def test_a_keys_death_is_the_end_of_its_subscriptions(
     answer = client.get(f"/v1/webhooks/{made['id']}/")
     assert answer.json is not None
     assert answer.json["is_active"] is False
+
+
+def test_a_subscriber_chooses_which_parts_to_do_without(api: FlaskClient) -> None:
+    made = subscribe(api, event_type="AINOTE", without=["transcript", "notes"])
+    assert made["without"] == ["notes", "transcript"]
+    path = f"/v1/webhooks/{made['id']}/"
+    assert api.patch(path, json={"without": ["attendees"]}).get_json()["without"] == ["attendees"]
+    assert api.patch(path, json={"event_type": "meeting.ended"}).get_json()["without"] == [
+        "attendees"
+    ]
+    assert api.patch(path, json={"without": []}).get_json()["without"] == []
+    refused = api.patch(path, json={"without": ["notes"]})
+    assert refused.status_code == 400
+    assert "choose from attendees, call, crm" in refused.get_json()["detail"]

@@ -200,3 +200,19 @@ def test_a_body_is_compact_utf_8() -> None:
     body = events.body("meeting.ended", record(subject="Ünïcode ☕"), None)
     assert '"subject":"Ünïcode ☕",'.encode() in body
     assert f'"organizer_email":"{ANA}"'.encode() in body
+
+
+def test_a_subscriber_can_do_without_parts_of_each_body() -> None:
+    parts = {one.name: set(one.parts) for one in events.event_types()}
+    talk = {"action_items", "attendees", "call", "insights", "media", "notes", "transcript"}
+    assert parts.pop("AINOTE") == talk
+    assert parts.pop("new_conversation") == talk - {"insights"}
+    assert all(left == {"attendees", "call", "crm"} for left in parts.values())
+
+
+@pytest.mark.parametrize("event_type", events.event_types(), ids=lambda one: one.name)
+def test_without_a_part_its_fields_are_gone_and_the_rest_is_as_it_was(event_type: EventType) -> None:
+    for part, fields in event_type.parts.items():
+        body = event_type.cut(json.dumps(event_type.sample).encode(), part)
+        left = {name: value for name, value in event_type.sample.items() if name not in fields}
+        assert (event_type.sample if body is None else json.loads(body)) == left
