@@ -55,6 +55,7 @@ from webhooks.consent import Consent
 from webhooks.exchange import Exchange
 from webhooks.recovery import Recoveries
 from webhooks.redelivery import Redelivery
+from webhooks.retention import Retention
 from webhooks.services import Hooks
 from webhooks.signing_secrets import SigningSecrets
 from webhooks.subscriptions import Subscriptions
@@ -87,7 +88,10 @@ class Parts:
                 subscription_publishing.publish,
             ],
             observer=watcher(self.metrics),
-            errands=[self.hooks.recoveries.step],
+            errands=[
+                self.hooks.recoveries.step,
+                Retention(self.services.clock, settings.delivery_retention).step,
+            ],
         )
 
     def carrier(self, transport: Transport | None = None) -> Carrier:

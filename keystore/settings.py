@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from keystore.errors import SettingsError
 from keystore.networks import Network
 from keystore.smtp import SmtpServer
 
+MOST_DAYS = 36_500
 RETRY_SCHEDULES = ("contract", "standard")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_SECRET_KEY_LENGTH = 32
@@ -46,6 +48,7 @@ class Settings:
     metrics_networks: tuple[Network, ...]
     delivery_timeout: float
     retry_schedule: str  # one of RETRY_SCHEDULES
+    delivery_retention: timedelta | None  # None: for ever
     rate_limit: int
     spike_ceiling: int
     leak_keys_url: str  # "": nobody reports leaked secrets
@@ -212,6 +215,12 @@ def _retry_schedule(text: str) -> str:
     return text.lower()
 
 
+def _days(text: str) -> timedelta | None:
+    if not text.isascii() or not text.isdecimal() or int(text) > MOST_DAYS:
+        raise ValueError(f"{text!r} is not a whole number of days, 0 to {MOST_DAYS:,}")
+    return timedelta(days=int(text)) or None
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
@@ -294,6 +303,15 @@ TABLE = (
         "When a delivery is tried again: `contract` (5 times within 39 hours) or `standard`, as "
         "Standard Webhooks has it (9 times within 76 hours).",
         _retry_schedule,
+    ),
+    Setting(
+        "KEYHOOK_DELIVERY_RETENTION",
+        "delivery_retention",
+        "90",
+        "`90`",
+        "Days for which events, their deliveries and all attempts are kept; what waits is kept in "
+        "any case. `0`: for ever.",
+        _days,
     ),
     Setting(
         "KEYHOOK_RATE_LIMIT",

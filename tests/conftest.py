@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def app_settings(database_url: str, tmp_path: Path) -> Settings:
         metrics_networks=(ip_network("127.0.0.0/8"),),
         delivery_timeout=5.0,
         retry_schedule="contract",
+        delivery_retention=timedelta(days=90),
         rate_limit=UNLIMITED,
         spike_ceiling=6000,
         leak_keys_url="http://127.0.0.1:9/",  # where nobody listens

@@ -220,7 +220,10 @@ class Event(Base):
     """One thing that happened. The body is frozen: every attempt sends exactly these bytes."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_recent", "organization_id", "type", "created_at"),)
+    __table_args__ = (
+        Index("ix_events_recent", "organization_id", "type", "created_at"),
+        Index("ix_events_age", "created_at", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))

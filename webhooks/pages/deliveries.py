@@ -84,6 +84,7 @@ def deliveries() -> ResponseReturnValue:
         bars=bars,
         latency=median(medians) if medians else None,
         is_first=before is None,
+        kept_days=keep.days if (keep := services().settings.delivery_retention) else None,
         now=now,
     )
 

@@ -211,7 +211,7 @@ def test_a_subscriber_can_do_without_parts_of_each_body() -> None:
 
 
 @pytest.mark.parametrize("event_type", events.event_types(), ids=lambda one: one.name)
-def test_without_a_part_its_fields_are_gone_and_the_rest_is_as_it_was(event_type: EventType) -> None:
+def test_without_a_part_its_fields_are_gone_and_nothing_else(event_type: EventType) -> None:
     for part, fields in event_type.parts.items():
         body = event_type.cut(json.dumps(event_type.sample).encode(), part)
         left = {name: value for name, value in event_type.sample.items() if name not in fields}
