@@ -1,10 +1,12 @@
 """Several processes on one database: what one is told, every other knows at the next request."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import requests
@@ -22,6 +24,7 @@ from tests.support.canaries import SECRET
 from tests.support.post_office import PostOffice
 from tests.support.receiver import Receiver
 from tests.support.server import eventually, installation_environment, running_serve
+from webhooks.models import Delivery, DeliveryState
 
 ADA = "ada@northwind.example"
 PASSWORD = "correct horse battery"
@@ -219,6 +222,50 @@ def test_the_worker_beside_the_server_delivers_what_another_process_published(
         eventually(lambda: receiver.requests)
 
     assert uuid in receiver.requests[0].body.decode()
+
+
+def test_four_processes_that_serve_and_deliver_send_each_event_once(
+    here: Parts, northwind: Organization, database_url: str, tmp_path: Path
+) -> None:
+    """With SQLite one of them delivers for all; on PostgreSQL they share the work."""
+    issued = create(here, northwind, "Zapier")
+    pair = f"{issued.key.client_key}:{issued.client_secret.reveal()}"
+    headers = {"Authorization": f"Bearer {pair}"}
+    meeting = {
+        "subject": "Kick-off",
+        "state": "completed",
+        "is_private": False,
+        "is_internal": False,
+        "organizer_email": "ada@northwind.example",
+    }
+    with (
+        Receiver() as receiver,
+        running_serve(tmp_path, database_url, "--workers", "4", "--with-worker") as base_url,
+    ):
+        for number in range(3):
+            body = {"event_type": "meeting.ended", "target_url": receiver.url(f"/{number}")}
+            made = requests.post(base_url + "/v1/webhooks/", json=body, headers=headers, timeout=30)
+            assert made.status_code == 201, made.text
+        for number in range(20):
+            put = requests.put(
+                f"{base_url}/v1/meetings/{UUID(int=number + 1)}/",
+                json=meeting,
+                headers=headers,
+                timeout=30,
+            )
+            assert put.status_code == 201, put.text
+        eventually(lambda: len(receiver.requests) >= 60)
+        eventually(lambda: not pending(here))
+
+    sent = Counter((one.path, one.headers["webhook-id"]) for one in receiver.requests)
+    assert len(sent) == 60
+    assert set(sent.values()) == {1}
+
+
+def pending(here: Parts) -> int:
+    with here.services.db.session() as session, session.begin():
+        waiting = select(Delivery.id).where(Delivery.state == DeliveryState.PENDING)
+        return len(session.scalars(waiting).all())
 
 
 def test_a_thread_beside_the_server_answers_who_knocks_and_sends_the_mail(

@@ -10,6 +10,7 @@ from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.webhooks.conftest import Publish, Subscribe
 from webhooks import lanes, leases, retry
+from webhooks.choices import Choices
 from webhooks.fairness import Room
 from webhooks.health import Health
 from webhooks.leases import Claim, Result
@@ -299,3 +300,37 @@ def test_an_answer_may_hold_any_character(desk: Desk, publish: Publish) -> None:
     [attempt] = desk.attempts
     assert attempt.response_excerpt == "a�b � 😀"
     assert attempt.error == "e" * 200
+
+
+def test_two_workers_together_keep_to_the_rate_that_a_subscriber_wants(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    """At 60 a minute: two at once, then one in about a second, whoever claims."""
+    subscribe("https://hooks.example.com/slow", chosen=Choices(rate=60))
+    desk = Desk(database, clock)
+    for _ in range(10):
+        publish()
+
+    taken = [len(desk.claim(owner=owner)) for owner in ("one", "two", "one")]
+    assert taken == [2, 0, 0]
+    for owner in ("two", "one", "two"):
+        clock.advance(timedelta(seconds=61 / 59))
+        assert [len(desk.claim(owner=one)) for one in (owner, "three")] == [1, 0]
+
+
+def test_retries_take_no_more_than_their_share_of_a_claim(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    for number in range(6):
+        subscribe(f"https://hooks.example.com/{number}")
+    desk = Desk(database, clock)
+    publish()
+    assert desk.settle(desk.claim(6), BROKEN) == 6
+    clock.advance(timedelta(days=1))
+    publish()
+
+    with database.session() as session, writing(session):
+        room = Room(12, 2, 12, {})
+        jobs = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room).jobs
+
+    assert sorted(job.attempts for job in jobs) == [0] * 6 + [1] * 2
