@@ -144,7 +144,7 @@ def _note_refusal(scope: str) -> None:
 
 
 def _authenticate(asking: Request) -> VerifiedKey:
-    services, header = access.services(), asking.headers.get("Authorization")
+    services, header = access.services(), asking.environ.get("HTTP_AUTHORIZATION")
     caller = None
     if pair := parse(header):
         caller = services.verification.by_secret(*pair)
@@ -177,7 +177,7 @@ def _admit(key: VerifiedKey, asking: Request, services: Services) -> None:
         # The secret was right, so the reason may be told to whoever sent it.
         raise Forbidden(f"This key may not be used from {address}; ask an admin to allow it.")
     rate_limits.count(key, services.limits, services.quotas)
-    services.uses.note(key, address=address, agent=asking.headers.get("User-Agent"))
+    services.uses.note(key, address=address, agent=asking.environ.get("HTTP_USER_AGENT"))
 
 
 def insufficient(scope: str, detail: str | None = None) -> Forbidden:

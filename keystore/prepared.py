@@ -109,7 +109,8 @@ class Prepared:
         for values in self._reader.fetch(self._sql, given):
             row = list(values)
             for at, convert in self._converters:
-                row[at] = convert(row[at])
+                if row[at] is not None:
+                    row[at] = convert(row[at])
             rows.append(self._row(row))
         return rows
 
