@@ -42,6 +42,7 @@ WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
 DOUBT_PAUSE = 0.02  # seconds before a lane is looked at again that was found empty
 CONTENDED_PAUSE = 0.001  # seconds for which others may hold what they claim
+HOLD_PAUSE = 1.0  # seconds between two tries to take SQLite's hold from another worker
 SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 ERRAND_PAUSE = 0.5  # seconds between two rounds of errands
@@ -113,12 +114,13 @@ class Worker:
         self._next_beat = 0.0
         self._next_errand = 0.0
         self._hold_until = 0.0  # SQLite's; see `hold`
+        self._held_elsewhere = 0.0  # until when another worker surely has it
         self._emptied = dict[UUID, float]()  # lanes, and when to look at them again
         self._dry = False  # whether the last look found less than there was room for
 
     def run_once(self) -> int:
         """Deliver one batch of what is due now, record it, and return how many that were."""
-        self._next_sweep = 0.0
+        self._next_sweep = self._held_elsewhere = 0.0
         jobs = self._exchange(self._batch)
         self._launch(jobs)
         while self._transport.busy:
@@ -216,7 +218,10 @@ class Worker:
 
     def _worth_claiming(self, session: Session, now: datetime) -> bool:
         """Look before writing: an idle worker is not to keep others from SQLite's one lock."""
-        if not self._dry or time.monotonic() >= self._next_sweep or self._doubtful():
+        at = time.monotonic()
+        if at < self._held_elsewhere:
+            return False
+        if not self._dry or at >= self._next_sweep or self._doubtful():
             return True
         with session.begin():
             return lanes.any_due(session, now)
@@ -227,6 +232,7 @@ class Worker:
             return True
         taken = hold.take(session, self._owner, now)
         if taken is None:
+            self._held_elsewhere = time.monotonic() + HOLD_PAUSE
             return False
         if taken:
             leases.inherit(session, self._owner, now)
