@@ -185,7 +185,7 @@ def _serve(
     """Take from these lanes what there is room for."""
     picking = Picking(session, turns, room, now)
     picking.pick(FIRST_TRIES, room.total)
-    if room.again:
+    if room.again and not picking.is_full:
         picking.pick(RETRIES, room.again)
     connection = session.connection()
     for reason, ids in picking.dropped.items():

@@ -156,6 +156,11 @@ class _Share:
         self.taken += 1
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has had its share; one that may have nothing now has not."""
+        return 0 < self._most <= self.taken
+
     def leave(self, pause: timedelta = timedelta()) -> None:
         """Let the lane go to the end of the line, as it holds more."""
         self.left_at = self.left_at or self._now + pause
@@ -229,6 +234,11 @@ class Picking:
         for share, count in seen.items():
             if count == self._each:  # there may be more where these came from
                 share.leave()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether each lane has had its share."""
+        return all(share.is_full for share in self._shares.values())
 
     @property
     def more(self) -> bool:

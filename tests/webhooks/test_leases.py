@@ -318,6 +318,24 @@ def test_two_workers_together_keep_to_the_rate_that_a_subscriber_wants(
         assert [len(desk.claim(owner=one)) for one in (owner, "three")] == [1, 0]
 
 
+def test_a_lane_of_retries_alone_waits_for_its_bucket(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    subscribe("https://hooks.example.com/slow", chosen=Choices(rate=60))
+    desk = Desk(database, clock)
+    publish()
+    publish()
+    assert desk.settle(desk.claim(), BROKEN) == 2
+    clock.advance(timedelta(days=1))
+    assert len(desk.claim(1)) == 1
+    publish()
+    assert len(desk.claim(1)) == 1
+    assert desk.claim() == []
+    assert not desk.any_due()
+    clock.advance(timedelta(seconds=61 / 59))
+    assert len(desk.claim()) == 1
+
+
 def test_retries_take_no_more_than_their_share_of_a_claim(
     database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
 ) -> None:
