@@ -18,6 +18,7 @@ from webhooks.models import (
     Delivery,
     DeliveryState,
     Event,
+    EventVariant,
     Recovery,
     Subscription,
 )
@@ -51,6 +52,7 @@ class Story:
     entry: Entry
     attempts: Sequence[Attempt]
     is_in_sight: bool  # whether whoever asks may see its body now
+    body: bytes  # as it was sent last, or is to be sent
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,14 @@ def story(
         attempts = session.scalars(
             select(Attempt).where(Attempt.delivery_id == delivery_id).order_by(Attempt.number)
         ).all()
-        return Story(entry, attempts, rights is None or _sees(session, rights, entry.event))
+        is_in_sight = rights is None or _sees(session, rights, entry.event)
+        return Story(entry, attempts, is_in_sight, _body(session, entry))
+
+
+def _body(session: Session, entry: Entry) -> bytes:
+    frozen = (entry.event.id, entry.delivery.without)
+    variant = session.get(EventVariant, frozen) if entry.delivery.without else None
+    return entry.event.body if variant is None else variant.body
 
 
 def _sees(session: Session, rights: Rights, event: Event) -> bool:

@@ -77,7 +77,7 @@ def show(subscription_id: str, delivery_id: str) -> ResponseReturnValue:
             subscription_id=own,
             rights=auth.principal().rights,
         )
-    body = story.entry.event.body.decode("utf-8", "replace") if story.is_in_sight else None
+    body = story.body.decode("utf-8", "replace") if story.is_in_sight else None
     attempts = [_attempt(one) for one in story.attempts]
     return jsonify(_shape(story.entry) | {"body": body, "attempts": attempts})
 

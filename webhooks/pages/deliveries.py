@@ -125,7 +125,7 @@ def delivery(delivery_id: int) -> ResponseReturnValue:
     return render_template(
         "webhooks/delivery.html",
         story=story,
-        body=_readable(story.entry.event.body),
+        body=_readable(story.body),
         act=ActForm(),
         now=services().clock.now(),
     )
