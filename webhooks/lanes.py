@@ -59,6 +59,7 @@ class Endpoint(NamedTuple):
     rate: int | None  # deliveries a minute
     failing_since: datetime | None
     warned_at: int  # per cent of the time for failing
+    without: str  # parts of bodies, as `Subscription.without` has them
 
 
 class Turn(NamedTuple):

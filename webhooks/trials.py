@@ -60,13 +60,14 @@ class Trials:
     ) -> Trial:
         """Send the sample of an event type, `test.ping` when none is named, and wait for the end.
 
-        Signed like a delivery and sent to the same place; also while the subscription is switched
-        off. `only_of` as in `Subscriptions.list`. No transaction is open while the target is waited
-        for. Raises SubscriptionNotFound, SubscriptionEnded, UnknownEventType, TooSoon, Busy.
+        Signed like a delivery, without the same parts, and sent to the same place; also while the
+        subscription is switched off. `only_of` as in `Subscriptions.list`. No transaction is open
+        while the target is waited for. Raises SubscriptionNotFound, SubscriptionEnded,
+        UnknownEventType, TooSoon, Busy.
         """
-        sample = _DEFAULT_BODY
-        if event_type is not None or PING in self._catalog:
-            sample = self._catalog.get(event_type or PING).sample
+        is_known = event_type is not None or PING in self._catalog
+        kind = self._catalog.get(event_type or PING) if is_known else None
+        sample = kind.sample if kind else _DEFAULT_BODY
         body = json.dumps(sample, ensure_ascii=False, separators=(",", ":")).encode()
         now = self._clock.now()
         with writing(session):
@@ -75,6 +76,8 @@ class Trials:
                 raise TooSoon(subscription.tried_at + PAUSE - now)
             subscription.tried_at = now
             endpoint = lanes.endpoint(session, subscription_id)
+            if kind and (less := kind.cut(body, endpoint.without)) is not None:
+                body = less
             audit.record(
                 session,
                 now,

@@ -16,7 +16,7 @@ from keystore.vault import Vault
 from tests.support.receiver import Answer as Received
 from tests.support.receiver import Receiver
 from tests.webhooks.conftest import ADA, LOOPBACK, End, Subscribe
-from webhooks.catalog import Catalog
+from webhooks.catalog import Catalog, EventType
 from webhooks.choices import Choices, Verify
 from webhooks.consent import Consent
 from webhooks.errors import SubscriptionEnded, TooSoon, UnknownEventType
@@ -81,6 +81,15 @@ def test_a_made_up_event_is_sent_signed_to_the_target_and_told_of(
         for table in (Event, Delivery, Attempt):
             assert session.scalar(select(func.count()).select_from(table)) == 0
         assert session.get_one(Subscription, made.subscription.id).failing_since is None
+
+
+def test_what_is_made_up_lacks_the_same_parts(
+    catalog: Catalog, subscribe: Subscribe, try_out: Try, receiver: Receiver
+) -> None:
+    sample, parts = {"subject": "Kick-off", "said": "Hello"}, {"transcript": frozenset({"said"})}
+    catalog.register(EventType("talk", "", "", {}, sample, frozenset(), parts))
+    less = subscribe(receiver.url(), "talk", chosen=Choices(without=["transcript"])).subscription
+    assert try_out(less, "talk").body == receiver.requests[0].body == b'{"subject":"Kick-off"}'
 
 
 class Watching(Exchange):
