@@ -83,6 +83,7 @@ class Parts:
             allow_networks=settings.allow_networks,
             timeout=settings.delivery_timeout,
             schedule=retry.SCHEDULES[settings.retry_schedule],
+            catalog=self.hooks.catalog,
             on_ailing=[
                 health_mail.poster(self.services.mail, settings.base_url),
                 subscription_publishing.publish,

@@ -1,7 +1,8 @@
 """Bodies for subscriptions that do without some parts, frozen like the whole one.
 
 Each is cut from the whole when its event is first due to such a subscription, and what is sent
-again later is the same, byte for byte, whatever the subscription has chosen since.
+again later is the same, byte for byte, unless its subscription does without more by then (see
+`narrowing`).
 """
 
 from collections.abc import Collection, Iterable
@@ -25,11 +26,22 @@ def freeze(
     events: ids and whole bodies. choices: as `Subscription.without` has them. Those that are there
     already stay as they are. In the caller's write transaction.
     """
+    keep(
+        session,
+        [
+            (event_id, without, body)
+            for event_id, whole in events
+            for without in choices
+            if (body := event_type.cut(whole, without)) is not None
+        ],
+    )
+
+
+def keep(session: Session, bodies: Iterable[tuple[UUID, str, bytes]]) -> None:
+    """Write bodies by event and choice; in one order, so that two who do so wait in no circle."""
     rows = [
         {"event_id": event_id, "without": without, "body": body}
-        for event_id, whole in events
-        for without in choices
-        if (body := event_type.cut(whole, without)) is not None
+        for event_id, without, body in sorted(bodies)
     ]
     if rows:
         new = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert

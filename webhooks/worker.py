@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from keystore.clock import Clock
 from keystore.db import Database, writing
 from keystore.vault import Vault
-from webhooks import fairness, hold, lanes, leases, retry
+from webhooks import fairness, hold, lanes, leases, narrowing, retry
 from webhooks.addresses import Network
+from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.health import Health, OnAiling
@@ -71,6 +72,7 @@ class Worker:
         lease: float | None = None,
         grace: float = 5.0,
         schedule: Schedule = retry.CONTRACT,
+        catalog: Catalog | None = None,
         on_ailing: Sequence[OnAiling] = (),
         errands: Sequence[Errand] = (),
         random: Random | None = None,
@@ -82,8 +84,9 @@ class Worker:
         timeout: seconds that one attempt may take. batch: deliveries per claim. slots: requests
         under way at once. lease: seconds after which another worker may take over what this one
         claimed, more than the timeout. grace: seconds that requests get to end when it is stopped.
-        schedule: the waits before retries. on_ailing: told of subscriptions that go on failing.
-        errands: done now and then between deliveries.
+        schedule: the waits before retries. catalog: tells what the parts of bodies are, for those
+        who do without some; of a type that is not in it all is sent as it was frozen. on_ailing:
+        told of subscriptions that go on failing. errands: done now and then between deliveries.
         """
         lease = timeout + LEASE_MARGIN if lease is None else lease
         if lease <= timeout:
@@ -95,6 +98,7 @@ class Worker:
         self._lease = timedelta(seconds=lease)
         self._grace = grace
         self._schedule = schedule
+        self._catalog = Catalog() if catalog is None else catalog
         self._errands = tuple(errands)
         self._health = Health(sum(schedule, timedelta()), on_ailing)
         self._random = random or SystemRandom()
@@ -264,7 +268,7 @@ class Worker:
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
             self._emptied |= dict.fromkeys(claim.emptied, again_at)
-        return claim
+        return claim._replace(jobs=narrowing.fit(session, self._catalog, claim.jobs))
 
     def _doubtful(self) -> list[UUID]:
         """Return the lanes to look at again; see `lanes.call_forgotten`."""

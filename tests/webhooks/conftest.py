@@ -145,12 +145,19 @@ def publish(database: Database, clock: Clock, organization: Organization) -> Pub
 
 
 @pytest.fixture
-def make_worker(database: Database, vault: Vault, clock: Clock) -> Iterator[MakeWorker]:
+def make_worker(
+    database: Database, vault: Vault, clock: Clock, catalog: Catalog
+) -> Iterator[MakeWorker]:
     """Workers that may reach loopback, and give up on a receiver after a second."""
     made: list[Worker] = []
 
     def make(**changes: object) -> Worker:
-        options: dict[str, object] = {"allow_networks": LOOPBACK, "timeout": 1.0, "slots": 50}
+        options: dict[str, object] = {
+            "allow_networks": LOOPBACK,
+            "timeout": 1.0,
+            "slots": 50,
+            "catalog": catalog,
+        }
         worker = Worker(database, vault, clock, **(options | changes))  # type: ignore[arg-type]
         made.append(worker)
         return worker

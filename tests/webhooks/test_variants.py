@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from keystore import scopes
 from keystore.audit import SYSTEM
@@ -81,6 +82,9 @@ class Desk:
                 chosen=Choices(without=without),
                 **self.where,
             )
+
+    def unsubscribe(self, session: Session, subscribed: Subscribed) -> None:
+        self._subscriptions.unsubscribe(session, subscribed.subscription.id, **self.where)
 
     def publish(self) -> Event:
         with self.database.session() as session, writing(session):
