@@ -1,6 +1,6 @@
 """Meetings, transcripts and notes: every query within a Sight, every call one transaction."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connector.meetings import notes, publishing, rows, transcripts, writes
+from connector.meetings.batches import Totals, chunks
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.ingest import MeetingInput, TranscriptInput
 from connector.meetings.links import Links
@@ -29,8 +30,6 @@ from keystore.clock import Clock
 from keystore.db import writing
 from keystore.scopes import READING, Reach, Rights
 
-CHUNK = 500
-
 T = TypeVar("T")
 
 
@@ -41,29 +40,6 @@ class Saved:
     meeting: Meeting
     created: bool
     changed: bool
-
-
-@dataclass
-class Totals:
-    """What became of many meetings."""
-
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-    @property
-    def seen(self) -> int:
-        """All of them."""
-        return self.created + self.changed + self.unchanged
-
-    def count(self, saved: Saved) -> None:
-        """Add one meeting."""
-        if saved.created:
-            self.created += 1
-        elif saved.changed:
-            self.changed += 1
-        else:
-            self.unchanged += 1
 
 
 @dataclass(frozen=True)
@@ -107,9 +83,9 @@ class Meetings:
         """
         totals = Totals()
         with writing(session):
-            for chunk in _chunks(records):
+            for chunk in chunks(records):
                 for saved in self._save(session, sight, chunk, publish=publish):
-                    totals.count(saved)
+                    totals.count(created=saved.created, changed=saved.changed)
                 session.expunge_all()  # written and done with; a long file must not pile up
                 progress(totals)
         return totals
@@ -275,17 +251,3 @@ def _note(meeting: Meeting, row: NotesRow, query: NotesQuery) -> Note:
         content = notes.in_category(content, query.custom_category)
     data = notes.rendered(meeting, content, query.output_format)
     return Note(created=row.created, modified=row.modified, data=data)
-
-
-def _chunks(
-    records: Iterable[tuple[UUID, MeetingInput]],
-) -> Iterator[list[tuple[UUID, MeetingInput]]]:
-    """Cut into chunks; a uuid that comes again starts a new one, so that it finds the first."""
-    chunk: dict[UUID, MeetingInput] = {}
-    for uuid, given in records:
-        if uuid in chunk or len(chunk) == CHUNK:
-            yield list(chunk.items())
-            chunk = {}
-        chunk[uuid] = given
-    if chunk:
-        yield list(chunk.items())

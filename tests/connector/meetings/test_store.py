@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from connector.meetings.batches import Totals
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.ingest import MeetingInput
 from connector.meetings.queries import MeetingsQuery, NotesQuery
-from connector.meetings.store import Totals
 from keystore.clock import ManualClock
 from tests.connector.meetings.support import ANA, BEN, MEETING, NOTES, TRANSCRIPT, Product, read
 
