@@ -6,6 +6,9 @@ from flask import Flask
 
 from connector import api, docs, health, metrics, oauth, rate_limits, scraping
 from connector.application import Application
+from connector.bookings import events as booking_events
+from connector.bookings import publishing as booking_publishing
+from connector.bookings.store import Bookings
 from connector.keys import events as key_events
 from connector.keys import publishing
 from connector.meetings import events as meeting_events
@@ -71,6 +74,7 @@ class Parts:
     services: Services
     hooks: Hooks
     meetings: Meetings
+    bookings: Bookings
     metrics: Metrics
 
     def worker(self) -> Worker:
@@ -117,6 +121,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     catalog = Catalog()
     for event_type in (
         *meeting_events.event_types(),
+        *booking_events.event_types(),
         *key_events.event_types(),
         *subscription_events.event_types(),
     ):
@@ -135,7 +140,9 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
     people = People(accounts, mails, clock, base_url=settings.base_url, on_event=told)
     resets = Resets(accounts, people, mails, clock, base_url=settings.base_url)
     db = Database(settings.database_url)
-    meetings = Meetings(clock, Links(vault, settings.base_url))
+    # A meeting knows nothing of its booking, which shows as much of it.
+    on_privacy = [booking_publishing.follow]
+    meetings = Meetings(clock, Links(vault, settings.base_url), on_privacy)
     services = Services(
         settings=settings,
         db=db,
@@ -186,6 +193,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             Trials(vault, clock, catalog, exchange),
         ),
         meetings,
+        Bookings(clock),
         Metrics(),
     )
 
@@ -196,6 +204,7 @@ def create_app(parts: Parts) -> Flask:
     app.extensions["keyhook"] = parts.services
     app.extensions["keyhook_webhooks"] = parts.hooks
     app.extensions["keyhook_meetings"] = parts.meetings
+    app.extensions["keyhook_bookings"] = parts.bookings
     app.extensions["keyhook_nav"] = [
         NavItem("Subscriptions", "webhooks.subscriptions"),
         NavItem("Deliveries", "webhooks.deliveries"),

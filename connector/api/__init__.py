@@ -14,6 +14,7 @@ MAX_BODY_BYTES = 5_000_000
 def init_app(app: Flask) -> None:
     """Put the API into an app whose `extensions["keyhook"]` holds the Services."""
     from connector.api import (  # noqa: PLC0415
+        bookings,
         deliveries,
         events,
         key_life,
@@ -41,6 +42,7 @@ def init_app(app: Flask) -> None:
         meetings,
         transcriptions,
         notes,
+        bookings,
         webhooks,
         switches,
         deliveries,

@@ -1,4 +1,4 @@
-"""What views on meetings work with: the store, what the caller may see, a session."""
+"""What views on meetings work with: the stores, what the caller may see, a session."""
 
 from typing import cast
 
@@ -6,6 +6,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from connector import auth
+from connector.bookings.store import Bookings
 from connector.meetings.sight import Sight
 from connector.meetings.store import Meetings
 from keystore import access
@@ -14,6 +15,11 @@ from keystore import access
 def meetings() -> Meetings:
     """Return the meetings store that the composition root gave to this app."""
     return cast("Meetings", current_app.extensions["keyhook_meetings"])
+
+
+def bookings() -> Bookings:
+    """Return the bookings store likewise."""
+    return cast("Bookings", current_app.extensions["keyhook_bookings"])
 
 
 def sight() -> Sight:

@@ -23,7 +23,7 @@ from connector.meetings.queries import (
     paged,
     visible,
 )
-from connector.meetings.record import merged, with_outcome
+from connector.meetings.record import Record, merged, with_outcome
 from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
 from connector.meetings.sight import Sight
 from keystore.clock import Clock
@@ -31,6 +31,8 @@ from keystore.db import writing
 from keystore.scopes import READING, Reach, Rights
 
 T = TypeVar("T")
+#: Told of a meeting that is private or not, from now on: session, organization, meeting, which.
+OnPrivacy = Callable[[Session, UUID, UUID, bool], None]
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class Listed(Generic[T]):
 class Meetings:
     """The meetings of all organizations, each seen through a Sight."""
 
-    def __init__(self, clock: Clock, links: Links) -> None:
+    def __init__(self, clock: Clock, links: Links, on_privacy: Sequence[OnPrivacy] = ()) -> None:
+        """`on_privacy`: called in the transaction in which a meeting becomes private, or not."""
         self._clock = clock
         self._links = links
+        self._on_privacy = on_privacy
 
     def save(self, session: Session, sight: Sight, uuid: UUID, given: MeetingInput) -> Saved:
         """Add a meeting or replace it, and publish what happened to it.
@@ -229,8 +233,18 @@ class Meetings:
                     now=now,
                     silent=not publish,
                 )
+                self._tell_privacy(session, organization_id, old, record)
             results.append(Saved(record.meeting, created=old is None, changed=record is not old))
         return results
+
+    def _tell_privacy(
+        self, session: Session, organization_id: UUID, old: Record | None, new: Record
+    ) -> None:
+        """Tell of a change. A meeting counts as not private until it is known."""
+        was_private = old is not None and old.meeting.is_private
+        if new.meeting.is_private != was_private:
+            for tell in self._on_privacy:
+                tell(session, organization_id, new.meeting.uuid, new.meeting.is_private)
 
     @staticmethod
     def _transcript(session: Session, sight: Sight, uuid: UUID) -> TranscriptRow:

@@ -15,6 +15,8 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from connector.app import Parts
+from connector.bookings import events as booking_events
+from connector.bookings import ingest as booking_ingest
 from connector.meetings import events as meeting_events
 from connector.meetings import ingest
 from connector.meetings.record import transcription_uuid
@@ -25,6 +27,7 @@ from keystore.db import Database, writing
 from keystore.keys import Keys
 from keystore.models import Key, Organization, User
 from keystore.scopes import DataScope
+from tests.connector.bookings import support as bookings
 from tests.connector.meetings.support import ANA, NOTES, TRANSCRIPT, sent
 from webhooks.catalog import EventType
 
@@ -34,7 +37,7 @@ NOWHERE = UUID("b7f1a2c3-0000-4000-8000-0000000000ff")
 
 @dataclass(frozen=True)
 class Known:
-    """A meeting that there is. Its mark stands in its subject, notes and transcript."""
+    """A meeting that there is. Its mark stands in its subject, notes, transcript and booking."""
 
     uuid: UUID
     mark: str
@@ -51,6 +54,14 @@ class Known:
             notes=[NOTES[0] | {"heading": self.mark}],
             transcript=TRANSCRIPT
             | {"transcript": [TRANSCRIPT["transcript"][0] | {"transcript": self.mark}]},
+        )
+
+    def booking(self) -> dict[str, object]:
+        """Its booking does not say itself that it is private."""
+        return bookings.sent(
+            subject=self.mark,
+            meeting_uuid=str(self.uuid),
+            booker_email="Mel@Northwind.example" if self.own else None,
         )
 
     @property
@@ -81,6 +92,9 @@ BY_ID: dict[str, Ask] = {
     ),
     "PATCH /meetings/<meeting_uuid>/": lambda api, one: api.patch(
         f"/v1/meetings/{one.uuid}/", json={"outcome": {"label": "Won"}}
+    ),
+    "PUT /bookings/<booking_uuid>/": lambda api, one: api.put(
+        f"/v1/bookings/{one.uuid}/", json=one.booking()
     ),
     "GET /transcriptions/<transcription_uuid>/": lambda api, one: api.get(
         f"/v1/transcriptions/{one.transcript}/"
@@ -147,6 +161,10 @@ def known(parts: Parts, organization: Organization) -> list[Known]:
             given = ingest.meeting(one.body() | step)
             with parts.services.db.session() as session:
                 parts.meetings.save(session, Sight(organization.id), uuid, given)
+        for changes in ({}, bookings.MOVED, bookings.OFF, {}):
+            booked = booking_ingest.booking(one.booking() | changes)
+            with parts.services.db.session() as session:
+                parts.bookings.save(session, Sight(organization.id), uuid, booked)
         made.append(one)
     return made
 
@@ -231,7 +249,7 @@ def test_z1_what_is_out_of_sight_is_in_no_list(
 def test_z1_samples_of_every_event_type_are_of_what_is_in_sight(
     caller: FlaskClient, known: list[Known], data: DataScope
 ) -> None:
-    for event_type in meeting_events.event_types():
+    for event_type in (*meeting_events.event_types(), *booking_events.event_types()):
         told = caller.get(f"/v1/events/{event_type.name}/samples/?limit=100").data
         marks = {one.mark for one in known if one.mark.encode() in told}
         assert marks == {one.mark for one in known if one.seen_by(data)}

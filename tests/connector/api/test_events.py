@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from connector.app import Parts
+from connector.bookings import events as booking_events
 from connector.keys import events as key_events
 from connector.meetings.events import event_types
 from keystore.clock import ManualClock
@@ -20,7 +21,7 @@ from webhooks import outbox
 from webhooks.catalog import EventType
 
 NAMES = [event_type.name for event_type in event_types()]
-ALL_TYPES = (*event_types(), *key_events.event_types())
+ALL_TYPES = (*event_types(), *booking_events.event_types(), *key_events.event_types())
 
 
 @pytest.mark.parametrize("event_type", ALL_TYPES, ids=lambda event_type: event_type.name)
