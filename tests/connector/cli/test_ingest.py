@@ -1,4 +1,4 @@
-"""A file of meetings goes in whole or not at all."""
+"""A file of meetings or of bookings goes in whole or not at all."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from keystore.db import Database
+from tests.connector.bookings import support as bookings
 from tests.connector.cli.conftest import Shell
 
 
@@ -87,3 +88,29 @@ def test_an_empty_file_is_no_meetings(northwind: Shell, file: Path) -> None:
     file.write_text("")
 
     assert northwind("ingest", str(file)).out.startswith("0 meetings")
+
+
+def test_bookings_go_in_likewise(northwind: Shell, database: Database, file: Path) -> None:
+    first, second = ({"uuid": str(uuid4()), **bookings.sent()} for _ in range(2))
+    taken = northwind("ingest", "--bookings", write(file, first, second, first | bookings.MOVED))
+    assert taken.out == "3 bookings: 2 new, 1 changed, 0 as they were.\n"
+    assert (stored(database, "bookings"), stored(database, "events")) == (2, 3)
+
+    again = northwind("ingest", "--bookings", "--no-events", write(file, second | bookings.OFF))
+
+    assert again.out == "1 bookings: 0 new, 1 changed, 0 as they were.\n"
+    assert stored(database, "events") == 3
+
+
+def test_a_meeting_among_bookings_is_named_and_nothing_is_taken(
+    northwind: Shell, database: Database, file: Path
+) -> None:
+    booking = {"uuid": str(uuid4()), **bookings.sent()}
+
+    refused = northwind("ingest", "--bookings", write(file, booking, meeting(), {"uuid": 1}))
+
+    assert (refused.code, refused.out) == (2, "")
+    for named in ("line 2: meeting_uuid:", "line 3: ", "2 bad record(s)"):
+        assert named in refused.err
+    assert "line 1:" not in refused.err
+    assert stored(database, "bookings") == 0
