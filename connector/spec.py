@@ -50,7 +50,15 @@ DESCRIPTION = (
 )
 
 # Event type -> noun, and the end of the sentence "Starts when ...".
-_OFFERED = {"new_conversation": ("Conversation", "the notes of a meeting or call are ready")}
+_OFFERED = {
+    "new_conversation": ("Conversation", "the notes of a meeting or call are ready"),
+    "MEETING_BOOKED_VIA_SCHEDULER": ("Booking", "somebody books a meeting on a scheduling page"),
+    "MEETING_BOOKED_VIA_SCHEDULER_CANCELED": ("Booking", "a booked meeting is canceled"),
+    "MEETING_BOOKED_VIA_SCHEDULER_RESCHEDULED": (
+        "Booking",
+        "a booked meeting is moved to another time",
+    ),
+}
 
 
 def describe(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from connector.meetings.events import event_types, meeting_sample, meeting_schema
+from connector.bookings import events as bookings
+from connector.meetings import events as meetings
 from connector.platforms import PLATFORMS, OutputRefused, write
 from connector.spec import Shape, SpecError, describe
 from keystore.settings import TABLE
@@ -33,7 +34,9 @@ def _command(platform_id: str) -> click.Command:
     def command(out: Path, base_url: str) -> None:
         try:
             spec = describe(
-                event_types(), meeting=Shape(meeting_schema(), meeting_sample()), base_url=base_url
+                (*meetings.event_types(), *bookings.event_types()),
+                meeting=Shape(meetings.meeting_schema(), meetings.meeting_sample()),
+                base_url=base_url,
             )
             findings = platform.lint(spec)
             files = platform.emit(spec)

@@ -1,11 +1,13 @@
 """The declaration that the tests emit, built from the real event types."""
 
-from connector.meetings.events import event_types, meeting_sample, meeting_schema
+from connector.bookings import events as bookings
+from connector.meetings import events as meetings
 from connector.spec import Shape, Spec, describe
 
 BASE_URL = "https://meet.northwind.example"
-MEETING = Shape(meeting_schema(), meeting_sample())
+MEETING = Shape(meetings.meeting_schema(), meetings.meeting_sample())
+EVENT_TYPES = (*meetings.event_types(), *bookings.event_types())
 
 
 def example_spec(base_url: str = BASE_URL) -> Spec:
-    return describe(event_types(), meeting=MEETING, base_url=base_url)
+    return describe(EVENT_TYPES, meeting=MEETING, base_url=base_url)

@@ -5,13 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.meetings.events import event_types
-from connector.operations import Action, Call, Given, Held, Input, Item, Search, SpecError
+from connector.operations import Action, Call, Given, Held, Input, Item, Search, SpecError, Trigger
 from connector.spec import describe
-from tests.connector.examples import MEETING, example_spec
+from tests.connector.examples import EVENT_TYPES, MEETING, example_spec
 
 SPEC = example_spec()
 STEPS: tuple[Search | Action, ...] = (*SPEC.searches, *SPEC.actions)
+OFFERED = [
+    "new_conversation",
+    "MEETING_BOOKED_VIA_SCHEDULER",
+    "MEETING_BOOKED_VIA_SCHEDULER_CANCELED",
+    "MEETING_BOOKED_VIA_SCHEDULER_RESCHEDULED",
+]
+
+triggers = pytest.mark.parametrize(
+    ("trigger", "event_type"), list(zip(SPEC.triggers, OFFERED, strict=True)), ids=OFFERED
+)
 
 
 def slots(value: object) -> Iterator[object]:
@@ -28,7 +37,12 @@ def asked(call: Call) -> set[str]:
 
 
 def test_what_the_main_job_needs_is_offered() -> None:
-    assert [one.title for one in SPEC.triggers] == ["New Conversation"]
+    assert [(one.key, one.title) for one in SPEC.triggers] == [
+        ("new_conversation", "New Conversation"),
+        ("meeting_booked_via_scheduler", "Meeting Booked"),
+        ("meeting_booked_via_scheduler_canceled", "Booking Canceled"),
+        ("meeting_booked_via_scheduler_rescheduled", "Booking Rescheduled"),
+    ]
     assert [one.title for one in SPEC.searches] == ["Find Meeting"]
     assert [one.title for one in SPEC.actions] == ["Set Meeting Outcome"]
 
@@ -44,18 +58,18 @@ def test_people_connect_with_the_two_halves_of_a_key_and_are_told_where_they_are
     assert SPEC.auth.label == "{organization_name} — {key_name}"
 
 
-def test_a_trigger_is_subscribed_listed_and_unsubscribed() -> None:
-    (trigger,) = SPEC.triggers
+@triggers
+def test_a_trigger_is_subscribed_listed_and_unsubscribed(trigger: Trigger, event_type: str) -> None:
     assert trigger.subscribe.method == "POST"
     assert trigger.subscribe.path == "/v1/webhooks/"
-    assert trigger.subscribe.body["event_type"] == "new_conversation"
-    assert trigger.samples.segments == {"event_type": "new_conversation"}
+    assert trigger.subscribe.body["event_type"] == event_type
+    assert trigger.samples.segments == {"event_type": event_type}
     assert trigger.unsubscribe == Call("DELETE", "/v1/webhooks/{id}/", {"id": Held("id")})
 
 
-def test_a_trigger_hands_on_what_the_catalogue_says() -> None:
-    (trigger,) = SPEC.triggers
-    known = {one.name: one for one in event_types()}["new_conversation"]
+@triggers
+def test_a_trigger_hands_on_what_the_catalogue_says(trigger: Trigger, event_type: str) -> None:
+    known = {one.name: one for one in EVENT_TYPES}[event_type]
     assert [one.name for one in trigger.item.outputs] == list(known.schema["properties"])
     assert trigger.item.sample == known.sample
 
@@ -77,9 +91,10 @@ def test_no_platform_is_spoken_of() -> None:
     assert not [word for word in ("zap", "n8n", "bundle", "iml", "$json") if word in said]
 
 
-def test_a_catalogue_without_an_offered_event_is_refused() -> None:
-    others = [one for one in event_types() if one.name != "new_conversation"]
-    with pytest.raises(SpecError, match="no event type new_conversation"):
+@pytest.mark.parametrize("name", OFFERED)
+def test_a_catalogue_without_an_offered_event_is_refused(name: str) -> None:
+    others = [one for one in EVENT_TYPES if one.name != name]
+    with pytest.raises(SpecError, match=f"no event type {name}"):
         describe(others, meeting=MEETING, base_url="https://a.example")
 
 

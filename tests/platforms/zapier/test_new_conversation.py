@@ -97,7 +97,7 @@ def test_what_is_listed_in_the_editor_is_what_was_pushed(
     push = arrived(zap, end_a_meeting(server, "Weekly"))
     pushed = connector.run(PERFORM, subscribeData=subscribed, **as_zapier_hands_over(push))
     listed = connector.run(PERFORM_LIST)
-    (trigger,) = example_spec().triggers
+    trigger = example_spec().triggers[0]
     sample = {"id", *trigger.item.sample}
     assert listed[0] == pushed[0]
     assert set(pushed[0]) == sample

@@ -19,15 +19,24 @@ def test_a_connection_is_made_from_the_two_halves_with_a_link_to_where_they_are(
         assert f"[Settings → Organization → Developer]({page})" in field["helpText"]
 
 
-def test_the_trigger_is_a_hook_with_all_four_of_its_functions() -> None:
-    trigger = DEFINITION["triggers"]["new_conversation"]
-    functions = {name for name, value in trigger["operation"].items() if value == "$func$2$f$"}
-    assert trigger["operation"]["type"] == "hook"
-    assert functions == {"performSubscribe", "performUnsubscribe", "perform", "performList"}
+def test_each_trigger_is_a_hook_with_all_four_of_its_functions() -> None:
+    for trigger in DEFINITION["triggers"].values():
+        operation = trigger["operation"]
+        functions = {name for name, value in operation.items() if value == "$func$2$f$"}
+        assert operation["type"] == "hook"
+        assert functions == {"performSubscribe", "performUnsubscribe", "perform", "performList"}
+
+
+def test_the_answers_of_an_invitee_are_fields_to_choose_from() -> None:
+    booked = DEFINITION["triggers"]["meeting_booked_via_scheduler"]
+    fields = {field["key"]: field for field in booked["operation"]["outputFields"]}
+    assert fields["invitee_details__email"]["label"] == "Invitee Details Email"
+    assert fields["invitee_responses[]response"]["label"] == "Invitee Responses Response"
+    assert fields["event_start_time"]["type"] == "datetime"
 
 
 @pytest.mark.parametrize("group", ["triggers", "searches", "creates"])
-def test_every_item_is_known_by_the_uuid_of_its_meeting(group: str) -> None:
+def test_every_item_is_known_by_its_uuid(group: str) -> None:
     for step in DEFINITION[group].values():
         operation = step["operation"]
         assert operation["sample"]["id"] == operation["sample"]["uuid"]

@@ -41,6 +41,9 @@ def test_a_project_has_all_that_zapiers_tool_and_a_person_look_for() -> None:
         "package.json",
         "searches/find_meeting.js",
         "test/connector.test.js",
+        "triggers/meeting_booked_via_scheduler.js",
+        "triggers/meeting_booked_via_scheduler_canceled.js",
+        "triggers/meeting_booked_via_scheduler_rescheduled.js",
         "triggers/new_conversation.js",
     ]
 

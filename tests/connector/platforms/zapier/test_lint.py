@@ -119,7 +119,7 @@ def test_a_bad_definition_is_found(name: str, change: Change) -> None:
 
 def test_a_single_static_hook_is_found() -> None:
     def only_a_static_hook(it: Definition) -> None:
-        it.update(searches={}, creates={})
+        it.update(searches={}, creates={}, triggers={"new_conversation": trigger(it)})
         del operation(trigger(it))["performSubscribe"]
 
     assert found(only_a_static_hook) == {"D016", "D017"}
