@@ -97,12 +97,14 @@ def _organization(parts: Parts) -> Organization:
 
 
 def _history(parts: Parts, organization: Organization) -> None:
-    """Bring the last two months' meetings into being, once."""
+    """Bring the last two months' meetings into being, once, and what was booked before them."""
     sight, now = Sight(organization.id), parts.services.clock.now()
     always = MeetingsQuery(from_date=now - timedelta(days=36500), to_date=now, page_size=1)
     with parts.services.db.session() as session:
         if parts.meetings.list(session, sight, always).count:
             return
+    with parts.services.db.session() as session:
+        parts.bookings.save_many(session, sight, demo_data.booked(now))
     with parts.services.db.session() as session:
         parts.meetings.save_many(session, sight, demo_data.history(now))
 

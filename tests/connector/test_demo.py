@@ -63,6 +63,15 @@ def test_there_are_200_meetings_in_every_state_some_of_them_private(server: Serv
     assert len(notes.json()["results"]) == 5
 
 
+def test_some_of_them_were_booked_on_a_scheduling_page(server: Server) -> None:
+    meetings = {one["uuid"] for one in all_meetings(server)}
+    for what in ("", "_CANCELED", "_RESCHEDULED"):
+        name = f"MEETING_BOOKED_VIA_SCHEDULER{what}"
+        samples = server.call("GET", f"/v1/events/{name}/samples/").json()
+        assert samples
+        assert {one["meeting_uuid"] for one in samples} <= meetings
+
+
 def test_a_subscription_gets_what_happens(server: Server) -> None:
     with Receiver() as receiver:
         made = server.call(
