@@ -12,8 +12,13 @@ import pytest
 from connector.meetings.batches import Totals
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.ingest import MeetingInput
+from connector.meetings.links import Links
 from connector.meetings.queries import MeetingsQuery, NotesQuery
+from connector.meetings.store import Meetings
 from keystore.clock import ManualClock
+from keystore.db import Database
+from keystore.models import Organization
+from keystore.vault import Vault
 from tests.connector.meetings.support import ANA, BEN, MEETING, NOTES, TRANSCRIPT, Product, read
 
 ENDED = ("meeting.ended", str(MEETING))
@@ -294,6 +299,27 @@ def test_writers_at_the_same_time_make_one_meeting_and_one_event(product: Produc
         thread.join()
     assert sorted(results) == [(False, False)] * 7 + [(True, True)]
     assert sorted(product.events()) == sorted([ENDED, *NOTED])
+
+
+def test_who_hangs_on_a_meeting_is_told_when_it_turns_private_and_back(
+    database: Database, clock: ManualClock, vault: Vault, organization: Organization
+) -> None:
+    told: list[tuple[UUID, UUID, bool]] = []
+    meetings = Meetings(
+        clock,
+        Links(vault, "https://keyhook.example"),
+        on_privacy=[lambda _, *what: told.append(what)],
+    )
+    product = Product(database, meetings, organization.id)
+    for changes in ({}, {"is_private": True}, {"is_private": True, "subject": "Again"}, {}):
+        product.put(**changes)
+    other = uuid4()
+    product.put(other, is_private=True)
+    assert told == [
+        (organization.id, MEETING, True),
+        (organization.id, MEETING, False),
+        (organization.id, other, True),
+    ]
 
 
 def test_a_transcript_has_a_signed_link_to_its_captions(product: Product) -> None:
