@@ -188,7 +188,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             subscriptions,
             Switches(clock),
             Redelivery(clock),
-            Recoveries(clock, catalog),
+            Recoveries(clock, catalog, settings.delivery_retention),
             SigningSecrets(vault, clock),
             Trials(vault, clock, catalog, exchange),
         ),

@@ -57,9 +57,11 @@ _UNDELIVERED = {DeliveryState.FAILED, DeliveryState.DROPPED}
 class Recoveries:
     """The jobs of all organizations."""
 
-    def __init__(self, clock: Clock, catalog: Catalog) -> None:
+    def __init__(self, clock: Clock, catalog: Catalog, keep: timedelta | None = None) -> None:
+        """keep: how long events are kept; None: for ever."""
         self._clock = clock
         self._catalog = catalog
+        self._keep = keep
 
     @audit.refusals("subscription.recovered", of="subscription", errors=WebhooksError)
     def start(
@@ -74,6 +76,8 @@ class Recoveries:
     ) -> Recovery:
         """Begin to send what a subscription missed since a moment, up to now.
 
+        The job's own `since` is later than the one asked for where there was no subscription yet,
+        or where events are so old that they are not kept (see `retention`).
         `only_of` as in `Subscriptions.list`. Raises SubscriptionNotFound, SubscriptionEnded,
         SwitchedOff, AlreadyRecovering.
         """
@@ -97,7 +101,10 @@ class Recoveries:
                 if not found.is_active:
                     raise SwitchedOff
                 # What was before it is nothing that it missed.
-                recovery.since = recovery.cursor_at = max(recovery.since, found.created_at)
+                begin = max(recovery.since, found.created_at)
+                if self._keep is not None:
+                    begin = max(begin, now - self._keep)
+                recovery.since = recovery.cursor_at = begin
                 session.add(recovery)
                 session.flush()
                 audit.record(

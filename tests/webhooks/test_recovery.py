@@ -143,6 +143,22 @@ def test_what_was_before_is_left_alone(
     assert bodies(receiver) == [2]
 
 
+def test_it_begins_where_what_is_kept_begins_and_says_so(
+    subscribed: Subscription,
+    organization: Organization,
+    database: Database,
+    clock: ManualClock,
+    catalog: Catalog,
+) -> None:
+    keep, asked = timedelta(days=90), clock.now()
+    clock.advance(2 * keep)
+    with database.session() as session:
+        begun = Recoveries(clock, catalog, keep).start(
+            session, subscribed.id, since=asked, organization_id=organization.id, actor=SYSTEM
+        )
+    assert begun.since == begun.cursor_at == clock.now() - keep
+
+
 def test_nothing_is_sent_from_before_somebody_subscribed(
     publish: Publish,
     subscribed: Subscription,

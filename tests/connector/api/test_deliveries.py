@@ -1,11 +1,13 @@
 """What became of events, and sending them again, over the API."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
 from connector.app import Parts
+from connector.meetings import moments
 from keystore.clock import ManualClock
 from keystore.scopes import DataScope
 from tests.connector.api.conftest import AddCaller
@@ -188,6 +190,15 @@ def test_what_was_missed_is_recovered_with_progress(
     assert (done["state"], done["progress"], done["deliveries_made"]) == ("done", 1.0, 1)
     assert len(receiver.requests) == 1
     assert api.delete(path).get_json()["state"] == "done", "there is nothing to cancel"
+
+
+def test_a_recovery_tells_that_it_begins_with_what_is_kept(
+    api: FlaskClient, hook: str, clock: ManualClock
+) -> None:
+    begin = clock.now().isoformat()
+    clock.advance(timedelta(days=200))
+    begun = api.post(f"{hook}recover/", json={"since": begin}).get_json()
+    assert begun["since"] == moments.formatted(clock.now() - timedelta(days=90))
 
 
 @pytest.mark.parametrize(
