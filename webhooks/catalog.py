@@ -1,7 +1,7 @@
 """Event types: name, what it means, schema, sample. Filled by the floor above, read by all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ class EventType:
     scopes: frozenset[str]  # operation scopes for what is in the body
     #: What a subscription may do without: parts by name, each of them fields of the body.
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: By part: from a body, those of its other fields that repeat the part, as they are without it.
+    retold: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -34,10 +36,14 @@ class EventType:
 
         without: names with blanks between; those that other types have are of no matter.
         """
-        gone = frozenset[str]().union(*[self.parts.get(part, ()) for part in without.split()])
+        parts = [part for part in without.split() if part in self.parts]
+        gone = frozenset[str]().union(*[self.parts[part] for part in parts])
         whole = json.loads(body) if gone else {}
         if not gone & whole.keys():
             return None
+        for part in self.retold.keys() & parts:
+            retold = self.retold[part](whole)
+            whole |= {name: value for name, value in retold.items() if name in whole}
         left = {name: value for name, value in whole.items() if name not in gone}
         return json.dumps(left, ensure_ascii=False, separators=(",", ":")).encode()
 

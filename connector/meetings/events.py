@@ -109,6 +109,7 @@ def event_types() -> tuple[EventType, ...]:
             sample=json.loads(body(name, made_up, samples.VTT_URL)),
             scopes=scopes,
             parts=_parts(payload),
+            retold={"action_items": _notes_without_actions},
         )
         for name, (payload, title, summary, scopes) in _KINDS.items()
     )
@@ -120,6 +121,15 @@ def _parts(payload: type[Shape]) -> dict[str, frozenset[str]]:
         part: frozenset(fields & payload.model_fields.keys()) for part, fields in _PARTS.items()
     }
     return {part: fields for part, fields in there.items() if fields}
+
+
+def _notes_without_actions(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the notes of a body without what they repeat: the action items, at their end."""
+    html, markdown, owed = map(body.get, ("ai_notes", "ai_notes_txt", "action_items"))
+    return {
+        "ai_notes": html and notes.html_before(html, owed or ()),
+        "ai_notes_txt": markdown and notes.markdown_before(markdown, owed or ()),
+    }
 
 
 def event_type(happening: Happening) -> EventType:

@@ -4,7 +4,7 @@ What is in them came from outside: the HTML holds no markup but ours, and neithe
 markdown renderer makes of the markdown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby
 from typing import Any, Literal
@@ -67,8 +67,31 @@ def _owned(item: ActionItemInput, meeting: Meeting, names: dict[str, str]) -> di
 
 def as_html(meeting: Meeting, notes: NotesContent) -> str:
     """Return headings, paragraphs and lists; every text in them is escaped."""
+    return _html(_with_actions(action_items(meeting, notes), notes.sections))
+
+
+def as_markdown(meeting: Meeting, notes: NotesContent) -> str:
+    """Return the same as markdown (CommonMark), readable as it stands."""
+    return _markdown(_with_actions(action_items(meeting, notes), notes.sections))
+
+
+def html_before(html: str, owed: Sequence[Mapping[str, str]]) -> str | None:
+    """Return `as_html` without these action items at its end; None if it does not end with them."""
+    return _before(html, _html(_with_actions(owed, ())))
+
+
+def markdown_before(markdown: str, owed: Sequence[Mapping[str, str]]) -> str | None:
+    """Return `as_markdown` without these action items; None if it does not end with them."""
+    return _before(markdown, _markdown(_with_actions(owed, ())))
+
+
+def _before(text: str, end: str) -> str | None:
+    return text.removesuffix(end).rstrip("\n") if text.endswith(end) else None
+
+
+def _html(sections: Sequence[SectionInput]) -> str:
     parts: list[str] = []
-    for section in _with_actions(meeting, notes):
+    for section in sections:
         parts.append(f"<h3>{escape(section.heading)}</h3>")
         for is_list, lines in _blocks(section.text):
             if is_list:
@@ -79,10 +102,9 @@ def as_html(meeting: Meeting, notes: NotesContent) -> str:
     return "\n".join(parts)
 
 
-def as_markdown(meeting: Meeting, notes: NotesContent) -> str:
-    """Return the same as markdown (CommonMark), readable as it stands."""
+def _markdown(sections: Sequence[SectionInput]) -> str:
     parts: list[str] = []
-    for section in _with_actions(meeting, notes):
+    for section in sections:
         parts.append(f"### {_unmarked(' '.join(section.heading.split()))}")
         for is_list, lines in _blocks(section.text):
             mark = BULLET if is_list else ""
@@ -90,15 +112,16 @@ def as_markdown(meeting: Meeting, notes: NotesContent) -> str:
     return "\n\n".join(parts)
 
 
-def _with_actions(meeting: Meeting, notes: NotesContent) -> Sequence[SectionInput]:
+def _with_actions(
+    owed: Sequence[Mapping[str, str]], sections: Sequence[SectionInput]
+) -> Sequence[SectionInput]:
     """Return the sections, and the action items as one more at the end."""
-    owed = action_items(meeting, notes)
     if not owed:
-        return notes.sections
+        return sections
     text = "\n".join(
         f"{BULLET}{' '.join(item['action_item'].split())} ({item['name']})" for item in owed
     )
-    return (*notes.sections, SectionInput.model_construct(heading=ACTION_ITEMS, text=text))
+    return (*sections, SectionInput.model_construct(heading=ACTION_ITEMS, text=text))
 
 
 def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:

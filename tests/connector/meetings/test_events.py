@@ -215,4 +215,7 @@ def test_without_a_part_its_fields_are_gone_and_nothing_else(event_type: EventTy
     for part, fields in event_type.parts.items():
         body = event_type.cut(json.dumps(event_type.sample).encode(), part)
         left = {name: value for name, value in event_type.sample.items() if name not in fields}
+        if part == "action_items":  # which the notes repeat at their end
+            for name, begin in (("ai_notes", "\n<h3>Action"), ("ai_notes_txt", "\n\n### Action")):
+                left[name] = left[name].partition(begin)[0]
         assert (event_type.sample if body is None else json.loads(body)) == left

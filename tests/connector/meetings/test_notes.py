@@ -6,12 +6,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from connector.meetings import ingest, notes
+from connector.meetings.ingest import ActionItemInput
 from connector.meetings.record import NotesContent, merged
 from connector.meetings.samples import ENDED, MEETING, ORGANIZATION, record
 from tests.connector.meetings.support import sent
 
 OURS = {"h3", "p", "br", "ul", "li"}
 TEXT = st.text() | st.text("<>&\"'[]()`*_-:!# \n/abjavscript=", max_size=60)
+
+CLEAN = TEXT.map(lambda text: text.replace("\x00", ""))
 
 
 def written(heading: str, text: str, category: UUID | None = None) -> NotesContent:
@@ -63,6 +66,24 @@ def test_action_items_follow_with_their_owners() -> None:
             "company": "northwind.example",
         }
     ]
+
+
+@given(CLEAN, CLEAN, CLEAN)
+def test_action_items_can_be_taken_off_again(heading: str, text: str, item: str) -> None:
+    meeting, whole = record().meeting, written(heading[:300], text)
+    owing = ActionItemInput.model_construct(action_item=item, name=None, email=None, company=None)
+    whole = NotesContent(whole.sections, (*whole.action_items, owing))
+    less = NotesContent(whole.sections, ())
+    owed = notes.action_items(meeting, whole)
+    assert notes.html_before(notes.as_html(meeting, whole), owed) == notes.as_html(meeting, less)
+    markdown = notes.markdown_before(notes.as_markdown(meeting, whole), owed)
+    assert markdown == notes.as_markdown(meeting, less)
+
+
+def test_notes_that_do_not_end_with_these_action_items_are_none() -> None:
+    owed = notes.action_items(record().meeting, written("H", "Call back"))
+    assert notes.html_before("<h3>H</h3>", owed) is None
+    assert notes.markdown_before("### H", owed) is None
 
 
 def test_a_category_keeps_only_its_parts() -> None:
