@@ -1,6 +1,8 @@
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select, update
@@ -316,6 +318,26 @@ def test_two_workers_together_keep_to_the_rate_that_a_subscriber_wants(
     for owner in ("two", "one", "two"):
         clock.advance(timedelta(seconds=61 / 59))
         assert [len(desk.claim(owner=one)) for one in (owner, "three")] == [1, 0]
+
+
+def test_four_workers_that_claim_in_the_same_moment_keep_to_it_too(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    subscribe("https://hooks.example.com/slow", chosen=Choices(rate=60))
+    desk, together = Desk(database, clock), Barrier(4)
+    for _ in range(20):
+        publish()
+
+    def claim(owner: str) -> int:
+        together.wait(30)
+        return len(desk.claim(owner=owner))
+
+    with ThreadPoolExecutor(4) as workers:
+        taken = []
+        for _ in range(12):
+            taken.append(sum(workers.map(claim, ("one", "two", "three", "four"))))
+            clock.advance(timedelta(seconds=61 / 59))
+    assert taken == [2, *[1] * 11]
 
 
 def test_a_lane_of_retries_alone_waits_for_its_bucket(
