@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -111,6 +112,9 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
         ("KEYHOOK_DELIVERY_TIMEOUT", "soon", "not a number"),
         ("KEYHOOK_DELIVERY_TIMEOUT", "0", "not between"),
         ("KEYHOOK_DELIVERY_TIMEOUT", "nan", "not between"),
+        ("KEYHOOK_DELIVERY_RETENTION", "-1", "not a whole number of days"),
+        ("KEYHOOK_DELIVERY_RETENTION", "1.5", "not a whole number of days"),
+        ("KEYHOOK_DELIVERY_RETENTION", "36501", "not a whole number of days"),
         ("KEYHOOK_SMTP_URL", "mail.example.com", "not the address of an SMTP server"),
         ("KEYHOOK_SMTP_URL", "smtp://", "not the address of an SMTP server"),
         ("KEYHOOK_SMTP_URL", "smtp://mail.example.com:0", "not the address of an SMTP server"),
@@ -137,6 +141,16 @@ def test_a_wrong_value_is_named_with_the_reason(
 def test_a_server_for_mails_needs_an_address_that_they_come_from(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="KEYHOOK_MAIL_FROM: say which address"):
         read(tmp_path, KEYHOOK_SMTP_URL="smtp://127.0.0.1:25")
+
+
+@pytest.mark.parametrize(
+    ("days", "kept"), [("30", timedelta(days=30)), ("0", None), ("", timedelta(days=90))]
+)
+def test_what_was_delivered_is_kept_for_days_or_for_ever(
+    tmp_path: Path, days: str, kept: timedelta | None
+) -> None:
+    given = {"KEYHOOK_DELIVERY_RETENTION": days} if days else {}
+    assert read(tmp_path, **given).delivery_retention == kept
 
 
 def test_a_value_and_a_file_for_it_is_one_too_many(tmp_path: Path) -> None:

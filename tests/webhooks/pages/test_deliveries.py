@@ -41,6 +41,10 @@ def test_empty_pages_say_what_will_be_there(ada: Browser) -> None:
     assert "No subscriptions yet" in ada.get(SUBSCRIPTIONS).text
 
 
+def test_the_log_says_how_long_it_is_kept(ada: Browser) -> None:
+    assert "All of it is kept for 90 days." in ada.get(DELIVERIES).text
+
+
 def test_lists_deliveries_newest_first_and_by_state(
     ada: Browser, receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker
 ) -> None:
