@@ -81,6 +81,20 @@ def test_one_that_arrived_is_sent_again_under_the_same_id(
     assert first.body == second.body
 
 
+def test_one_is_sent_again_without_what_is_not_wanted_any_more(
+    api: FlaskClient, hook: str, receiver: Receiver, deliver: Callable[[], None]
+) -> None:
+    end_meeting(api)
+    deliver()
+    api.patch(hook, json={"without": ["attendees"]})
+    [one] = api.get(f"{hook}deliveries/").get_json()["results"]
+    path = f"{hook}deliveries/{one['id']}/"
+    api.post(f"{path}redeliver/")
+    deliver()
+    assert ['"attendees":' in got.body.decode() for got in receiver.requests] == [True, False]
+    assert api.get(path).get_json()["body"] == receiver.requests[1].body.decode()
+
+
 def test_some_are_sent_again_by_state_time_or_id(
     api: FlaskClient, hook: str, receiver: Receiver, deliver: Callable[[], None]
 ) -> None:
