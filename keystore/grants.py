@@ -1,6 +1,7 @@
 """What a key may do, on whose data, from where. Changing that leaves its credential as it is."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -9,8 +10,8 @@ from keystore import audit, held, networks, ownership, scopes
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
-from keystore.models import Key
-from keystore.scopes import DataScope
+from keystore.models import Key, Role, User
+from keystore.scopes import DataScope, Owner, Rights
 
 
 class Grants:
@@ -93,3 +94,36 @@ class Grants:
                     after={"networks": after},
                 )
         return key
+
+    def trial(
+        self,
+        session: Session,
+        *,
+        organization_id: UUID,
+        granted: frozenset[str],
+        data: DataScope,
+        owner_id: UUID | None = None,
+        allowed: Iterable[str] = (),
+        expires_at: datetime | None = None,
+        actor: Actor,
+    ) -> Rights:
+        """Return what a key with this grant might do, without making one; all as in Keys.create.
+
+        Nobody finds out by it what a key of their making could not show them. Raises BadScopes,
+        BadNetworks, BeyondMembers, BeyondItself.
+        """
+        key = Key(
+            organization_id=organization_id,
+            scopes=sorted(scopes.parse(granted)),
+            data_scope=scopes.parse_data(data),
+            owner_id=owner_id,
+            networks=networks.parse(allowed) or None,
+            expires_at=expires_at,
+        )
+        with session.begin():
+            held.check_owner(session, key)
+            ownership.check_grant(session, actor, key)
+            user = None if owner_id is None else session.get_one(User, owner_id)
+            owner = user and Owner(user.email, user.role is Role.ADMIN, user.is_active)
+        found = scopes.rights(frozenset(key.scopes), key.data_scope, owner)
+        return found or Rights(frozenset(), data)  # who has left shows nothing

@@ -7,6 +7,7 @@ from connector.meetings import moments
 from keystore.inventory import Item
 from keystore.limit_models import Spike
 from keystore.models import Secret
+from keystore.scopes import Reach
 from keystore.uses import Use
 
 
@@ -55,6 +56,11 @@ def shown_spike(spike: Spike) -> dict[str, Any]:
         "reason": spike.reason,
         "cancelled_at": moment(spike.cancelled_at),
     }
+
+
+def shown_reach(reach: Reach) -> dict[str, Any]:
+    """Return how much a key would see."""
+    return {"meetings": reach.meetings, "private_meetings": reach.private}
 
 
 def moment(at: datetime | None) -> str | None:

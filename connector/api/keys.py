@@ -69,7 +69,7 @@ def create() -> ResponseReturnValue:
     """
     where, own = key_requests.where(), key_requests.item(auth.principal().key_id)
     fields = Fields(key_requests.body(), MEMBERS)
-    data = fields.data_scope("data_scope", _like(own.key.data_scope))
+    data = fields.data_scope("data_scope", like(own.key.data_scope))
     owner = fields.email("owner", own.owner if data.is_personal else None)
     given: dict[str, Any] = {
         "name": fields.text("name"),
@@ -82,7 +82,7 @@ def create() -> ResponseReturnValue:
     fields.check()
     if "rate_limit" in fields:
         access.services().rates.check(given["rate_limit"])
-    owner_id = _person(owner)
+    owner_id = person(owner)
     with context.session() as session:
         issued = access.services().keys.create(session, owner_id=owner_id, **given, **where)
     answer = key_requests.shown(issued.key, client_secret=issued.client_secret.reveal())
@@ -138,18 +138,18 @@ def delete(key_id: str) -> ResponseReturnValue:
     return key_requests.shown(left)
 
 
-def _person(email: str | None) -> UUID | None:
+def person(email: str | None) -> UUID | None:
     """Return who has this address; raises Unprocessable for nobody of the organization."""
     if email is None:
         return None
     with context.session() as session:
-        person = access.services().accounts.by_email(session, email)
-    if person is None or person.organization_id != auth.principal().organization_id:
+        found = access.services().accounts.by_email(session, email)
+    if found is None or found.organization_id != auth.principal().organization_id:
         raise Unprocessable(fields={"owner": ["There is no such person."]})
-    return person.id
+    return found.id
 
 
-def _like(present: DataScope) -> DataScope:
+def like(present: DataScope) -> DataScope:
     """Return the data scope for a new key that is to be like one there is."""
     return DataScope.ORG_FULL if present is DataScope.LEGACY else present
 
@@ -187,4 +187,4 @@ def _grant(fields: Fields) -> dict[str, Any]:
     data = fields.data_scope("data_scope", DataScope.ORG_FULL) if "data_scope" in fields else None
     owner = fields.email("owner", None)
     fields.check()
-    return {"granted": granted, "data": data, "owner_id": _person(owner)}
+    return {"granted": granted, "data": data, "owner_id": person(owner)}

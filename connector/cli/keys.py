@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from connector.api.key_shapes import shown_key
+from connector.api.key_shapes import shown_key, shown_reach
 from connector.cli import common, key_life, key_rates
 from connector.cli.key_common import (
     Desk,
@@ -108,6 +108,44 @@ def create(
             rate_limit=limit,
         )
     reveal(desk, issued, as_json)
+
+
+@keys.command(
+    "try",
+    epilog="Example: keyhook keys try --preset analyse --data user_full --owner ada@x.example",
+)
+@scope_option
+@preset_option
+@data_option
+@owner_option
+@common.organization_option
+@json_option
+def dry_run(
+    *,
+    names: tuple[str, ...],
+    preset: str | None,
+    data: str | None,
+    owner: str | None,
+    organization: str | None,
+    as_json: bool,
+) -> None:
+    """Tell how many meetings a key would see that `create` made with these; make none."""
+    desk = Desk(organization)
+    services, wanted = desk.parts.services, granted(names, preset)
+    with services.db.session() as session:
+        rights = services.grants.trial(
+            session,
+            organization_id=desk.organization.id,
+            granted=scopes.DEFAULT if wanted is None else wanted,
+            data=DataScope(data) if data else DataScope.ORG_FULL,
+            owner_id=desk.person(owner),
+            actor=common.actor(),
+        )
+        reach = services.reach(session, desk.organization.id, rights)
+    if as_json:
+        common.print_json(shown_reach(reach))
+    else:
+        click.echo(f"It would see {reach.meetings} meetings, of which {reach.private} private.")
 
 
 @keys.command(epilog="Example: keyhook keys show Zapier --json")

@@ -181,3 +181,43 @@ def test_another_organizations_key_is_not_there(
             owner_id=None,
             actor=SYSTEM,
         )
+
+
+def test_a_trial_tells_the_rights_and_makes_no_key(
+    desk: Desk, database: Database, organization: Organization, member: User
+) -> None:
+    where: dict[str, Any] = {"organization_id": organization.id, "actor": SYSTEM}
+    with database.session() as session:
+        whole = desk.grants.trial(session, granted=WRITE, data=DataScope.ORG_FULL, **where)
+        personal = desk.grants.trial(
+            session, granted=WRITE, data=DataScope.USER_FULL, owner_id=member.id, **where
+        )
+        with session.begin():
+            assert session.scalars(select(Key.id)).all() == [desk.issued.key.id]
+
+    assert whole == Rights(WRITE, DataScope.ORG_FULL)
+    assert personal == Rights(frozenset({"meetings:write"}), DataScope.USER_FULL, member.email), (
+        "a member manages no keys"
+    )
+    assert desk.audited() == []
+
+
+def test_a_trial_refuses_what_no_key_could_be(
+    desk: Desk, database: Database, organization: Organization, member: User
+) -> None:
+    for granted, data, owner_id in (
+        (frozenset({"everything"}), DataScope.ORG_FULL, None),
+        (READ, DataScope.LEGACY, None),
+        (READ, DataScope.USER_FULL, None),
+        (READ, DataScope.USER_FULL, uuid4()),
+        (READ, DataScope.ORG_FULL, member.id),
+    ):
+        with database.session() as session, pytest.raises(BadScopes):
+            desk.grants.trial(
+                session,
+                organization_id=organization.id,
+                granted=granted,
+                data=data,
+                owner_id=owner_id,
+                actor=SYSTEM,
+            )

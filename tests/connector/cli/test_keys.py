@@ -1,6 +1,7 @@
 """Keys from the shell: the same as on the page, one line for each wrong turn."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from keystore.settings import Settings
 from keystore.vault import Vault
 from keystore.verification import Verification
 from tests.connector.cli.conftest import Shell
+from tests.connector.cli.test_ingest import meeting, write
 
 
 def works(database: Database, client_key: str, client_secret: str) -> bool:
@@ -246,3 +248,26 @@ def test_a_spike_is_planned_listed_and_dropped(northwind: Shell) -> None:
     assert "cancelled" in northwind("keys", "unspike", "Zapier", spike["id"]).out
     assert json.loads(northwind("keys", "spikes", "Zapier", "--json").out) == []
     assert northwind("keys", "unspike", "Zapier", spike["id"]).code == 2
+
+
+def test_a_dry_run_tells_what_a_key_would_see_and_makes_none(
+    northwind: Shell, tmp_path: Path
+) -> None:
+    records = [meeting(), meeting(is_private=True)]
+    northwind("ingest", write(tmp_path / "meetings.jsonl", *records), "--no-events")
+
+    assert northwind("keys", "try").out == "It would see 2 meetings, of which 1 private.\n"
+    limited = northwind("keys", "try", "--data", "org_non_private", "--json")
+    assert json.loads(limited.out) == {"meetings": 1, "private_meetings": 0}
+    hers = ("--data", "user_full", "--owner", "ada@northwind.example")
+    assert json.loads(northwind("keys", "try", *hers, "--json").out)["meetings"] == 2
+    blind = northwind("keys", "try", "--scope", "webhooks:manage", "--json")
+    assert json.loads(blind.out) == {"meetings": 0, "private_meetings": 0}
+    assert json.loads(northwind("keys", "list", "--json").out) == []
+    for wrong in (
+        ["--data", "user_full"],
+        ["--scope", "everything"],
+        ["--owner", "nobody@x.example"],
+    ):
+        ended = northwind("keys", "try", *wrong)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), wrong
