@@ -34,6 +34,19 @@ class Rate:
     planned: Sequence[Spike]  # that are not over, the first to begin first
 
 
+@dataclass(frozen=True)
+class Standard:
+    """What an organization's keys without a limit of their own may do in a minute."""
+
+    chosen: int | None  # by its admins
+    installed: int  # if they have chosen nothing
+
+    @property
+    def now(self) -> int:
+        """What counts of the two."""
+        return self.chosen or self.installed
+
+
 class Rates:
     """The limits of all organizations' keys. Only admins change them, also those of members' keys.
 
@@ -198,6 +211,12 @@ class Rates:
             organization.rate_limit or self.default,
             planned,
         )
+
+    def standard(self, session: Session, organization_id: UUID) -> Standard:
+        """Return what the organization's keys without a limit of their own may do."""
+        with session.begin():
+            organization = session.get_one(Organization, organization_id, populate_existing=True)
+            return Standard(organization.rate_limit, self.default)
 
     def base(self, key: Key, organization: Organization) -> int:
         """Return what a key may do in a minute without any spike."""

@@ -7,6 +7,7 @@ from connector.meetings import moments
 from keystore.inventory import Item
 from keystore.limit_models import Spike
 from keystore.models import Secret
+from keystore.rates import Standard
 from keystore.scopes import Reach
 from keystore.uses import Use
 
@@ -55,6 +56,15 @@ def shown_spike(spike: Spike) -> dict[str, Any]:
         "rate_limit": spike.rate_limit,
         "reason": spike.reason,
         "cancelled_at": moment(spike.cancelled_at),
+    }
+
+
+def shown_standard(standard: Standard) -> dict[str, Any]:
+    """Return the limit of keys without one of their own, and where it comes from."""
+    return {
+        "rate_limit": standard.now,
+        "chosen": standard.chosen,
+        "installed": standard.installed,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from connector.api.key_shapes import shown_key, shown_reach
-from connector.cli import common, key_life, key_rates
+from connector.cli import common, key_life, key_rates, key_rules
 from connector.cli.key_common import (
     Desk,
     Moment,
@@ -246,5 +246,5 @@ def delete(key: str, yes: bool, organization: str | None, as_json: bool) -> None
     tell(item, as_json, f"{item.key.name!r} is deleted.")
 
 
-for command in (*key_life.COMMANDS, *key_rates.COMMANDS):
+for command in (*key_life.COMMANDS, *key_rates.COMMANDS, *key_rules.COMMANDS):
     keys.add_command(command)

@@ -151,6 +151,17 @@ def test_the_organizations_limit_is_for_keys_without_one_of_their_own(
     assert changes == [{"before": {"rate_limit": None}, "after": {"rate_limit": 90}}]
 
 
+def test_what_keys_without_a_limit_may_do_is_told_with_its_origin(
+    database: Database, rates: Rates, organization: Organization
+) -> None:
+    with database.session() as session:
+        for chosen, now in ((None, rates.default), (90, 90), (None, rates.default)):
+            rates.set_default(session, organization_id=organization.id, limit=chosen, actor=SYSTEM)
+            standard = rates.standard(session, organization.id)
+            assert (standard.chosen, standard.installed) == (chosen, rates.default)
+            assert standard.now == now
+
+
 def test_a_check_sees_the_keys_limit_before_the_organizations(
     planner: Planner,
     database: Database,

@@ -39,7 +39,7 @@ headers = st.fixed_dictionaries(
 paths = st.sampled_from(
     [
         *("", "self/", "none/", "self/regenerate/", "self/finish/", "self/uses/", "self/spikes/"),
-        *("self/spikes/none/", "try/"),
+        *("self/spikes/none/", "try/", "limit/"),
     ]
 )
 QUERY = ["page=0", "page_size=101", "state=x", "page=99999999999", "page=1000000000", ""]
