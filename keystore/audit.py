@@ -15,12 +15,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import event, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, SessionTransaction
 
 from keystore import chain
 from keystore.calls import Call
-from keystore.db import writing
+from keystore.db import inserting, writing
 from keystore.errors import GenerationConflict, KeystoreError, NameTaken
 from keystore.models import AuditEvent, AuditHead, Organization, Outcome
 
@@ -274,7 +273,6 @@ def _append(session: Session, organization_id: UUID, told: Sequence[AuditEvent])
 
 
 def _locked_head(session: Session, organization_id: UUID) -> AuditHead:
-    kind = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     locked = (
         select(AuditHead)
         .where(AuditHead.organization_id == organization_id)
@@ -284,7 +282,9 @@ def _locked_head(session: Session, organization_id: UUID) -> AuditHead:
     head = session.scalars(locked).one_or_none()
     if head is None:  # an organization's first row
         start = {"organization_id": organization_id, "length": 0, "digest": chain.START}
-        session.execute(kind.insert(AuditHead).on_conflict_do_nothing(), start)
+        session.execute(
+            inserting(session.get_bind().dialect, AuditHead).on_conflict_do_nothing(), start
+        )
         head = session.scalars(locked).one()
     return head
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from alembic import command
@@ -24,6 +24,7 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -122,8 +123,8 @@ def _in_array(element: Any, compiler: Any, **options: Any) -> str:
 class one_from(FunctionElement[bool]):  # noqa: N801 - used like a function
     """`column IN (SELECT ...)`, where the list is made first and is mostly short.
 
-    PostgreSQL plans such a statement once, for a short list, whatever its parameters are; joined in
-    the usual way it would be planned anew each time, which takes longer than to run it.
+    PostgreSQL then has a table less whose place among the others it has to find; for a statement
+    that finds little, that search takes longer than what comes after it.
     """
 
     type = Boolean()
@@ -141,6 +142,12 @@ def _in_select(element: Any, compiler: Any, **options: Any) -> str:
 def _in_array_of(element: Any, compiler: Any, **options: Any) -> str:
     column, found = (compiler.process(one, **options) for one in element.clauses)
     return f"({column} = ANY (ARRAY{found}))"
+
+
+def inserting(dialect: Dialect, table: Any) -> postgresql.Insert:
+    """Return the dialect's own INSERT; both have ON CONFLICT, in the same words."""
+    insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    return cast("postgresql.Insert", insert(table))
 
 
 class Database:

@@ -22,12 +22,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InternalError, OperationalError
 
 from keystore import window
 from keystore.clock import Clock
-from keystore.db import Database
+from keystore.db import Database, inserting
 from keystore.limit_models import MOST_PLANNED, KeyWindow, Spike
 from keystore.verification import VerifiedKey
 from keystore.window import Grant, Grants, Log
@@ -106,8 +105,9 @@ class Limits:
         self._held: dict[UUID, _Held] = {}
         self._most_held = MOST_HELD
         self._retry_at: datetime | None = None  # not before then is a log written again
-        new = sqlite.insert if db.is_sqlite else postgresql.insert
-        first = new(KeyWindow).values(key_id=bindparam("key"), log=bindparam("new"))
+        first = inserting(db.engine.dialect, KeyWindow).values(
+            key_id=bindparam("key"), log=bindparam("new")
+        )
         self._read = db.counting(_READ)
         self._change = db.counting(_CHANGE)
         self._insert = db.counting(first.on_conflict_do_nothing().returning(KeyWindow.key_id))

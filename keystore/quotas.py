@@ -12,13 +12,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from keystore import key_events
 from keystore.clock import Clock, rising
-from keystore.db import writing
+from keystore.db import inserting, writing
 from keystore.key_events import OnEvent, QuotaNear
 from keystore.limits import Budget
 from keystore.models import Key
@@ -68,15 +67,15 @@ class Quotas:
         with self._lock:
             noted, self._near = self._near, {}
         told = 0
-        while noted:
-            key_id, near = noted.popitem()
-            try:
-                told += self._tell_one(session, key_id, near)
-            except SQLAlchemyError as error:
-                log.warning("Keys near their limits are told of later: %s", error)
-                with self._lock:
-                    self._near = {key_id: near} | noted | self._near
-                break
+        try:
+            for key_id in list(noted):
+                told += self._tell_one(session, key_id, noted[key_id])
+                del noted[key_id]
+        except SQLAlchemyError as error:
+            log.warning("Keys near their limits are told of later: %s", error)
+        finally:
+            with self._lock:
+                self._near = noted | self._near
         return told
 
     def _tell_one(self, session: Session, key_id: UUID, near: _Near) -> bool:
@@ -105,9 +104,8 @@ class Quotas:
 
 def _claim(session: Session, key_id: UUID, now: datetime) -> bool:
     """Begin a key's hour, unless another process has just done so."""
-    new = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     begun = session.scalar(
-        new(QuotaNotice)
+        inserting(session.get_bind().dialect, QuotaNotice)
         .values(key_id=key_id, told_at=now)
         .on_conflict_do_update(
             index_elements=[QuotaNotice.key_id],

@@ -16,11 +16,10 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
-from keystore.db import writing
+from keystore.db import inserting, writing
 from keystore.errors import TooManyFailures
 from keystore.models import Failures
 from keystore.vault import Vault
@@ -99,10 +98,8 @@ class Throttle:
     @staticmethod
     def _locked(session: Session, name: str, now: datetime) -> Failures:
         # One statement that inserts or locks: between two, a success could delete the row.
-        is_sqlite = session.get_bind().dialect.name == "sqlite"
-        insert = sqlite.insert if is_sqlite else postgresql.insert
         return session.scalars(
-            insert(Failures)
+            inserting(session.get_bind().dialect, Failures)
             .values(bucket=name, count=0, last_at=now, blocked_until=now)
             .on_conflict_do_update(index_elements=["bucket"], set_={"bucket": name})
             .returning(Failures),

@@ -14,12 +14,11 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
-from keystore.db import Database, writing
+from keystore.db import Database, inserting, writing
 from keystore.models import AGENT_LENGTH, KeyDay, Secret, SecretUse
 from keystore.verification import VerifiedKey
 
@@ -128,7 +127,7 @@ def _write_use(
     agent = agent[:AGENT_LENGTH].replace("\x00", "") if agent else None
     values = {"used_at": at, "address": address, "agent": agent}
     session.execute(
-        _insert(session)(SecretUse)
+        inserting(session.get_bind().dialect, SecretUse)
         .values(secret_id=secret_id, **values)
         .on_conflict_do_update(
             index_elements=[SecretUse.secret_id], set_=values, where=SecretUse.used_at < at
@@ -138,16 +137,10 @@ def _write_use(
 
 def _write_count(session: Session, key_id: UUID, day: date, requests: int) -> None:
     session.execute(
-        _insert(session)(KeyDay)
+        inserting(session.get_bind().dialect, KeyDay)
         .values(key_id=key_id, day=day, requests=requests)
         .on_conflict_do_update(
             index_elements=[KeyDay.key_id, KeyDay.day],
             set_={"requests": KeyDay.requests + requests},
         )
     )
-
-
-def _insert(session: Session) -> "type[postgresql.Insert]":
-    """Return the dialect's INSERT; both have ON CONFLICT, in the same words."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    return sqlite.insert if is_sqlite else postgresql.insert  # type: ignore[return-value]

@@ -8,9 +8,9 @@ again later is the same, byte for byte, unless its subscription does without mor
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from keystore.db import inserting
 from webhooks.catalog import EventType
 from webhooks.models import EventVariant
 
@@ -44,5 +44,5 @@ def keep(session: Session, bodies: Iterable[tuple[UUID, str, bytes]]) -> None:
         for event_id, without, body in sorted(bodies)
     ]
     if rows:
-        new = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        session.execute(new(EventVariant).on_conflict_do_nothing(), rows)
+        insert = inserting(session.get_bind().dialect, EventVariant)
+        session.execute(insert.on_conflict_do_nothing(), rows)

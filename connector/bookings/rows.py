@@ -5,12 +5,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from connector.bookings.models import BookingRow
 from connector.bookings.schemas import Booking
 from connector.meetings.models import MeetingRow
+from keystore.db import inserting
 
 _BOOKINGS = cast("Table", BookingRow.__table__)
 
@@ -70,12 +70,8 @@ def add(session: Session, organization_id: UUID, bookings: Iterable[Booking]) ->
     new = [{"organization_id": organization_id, **_columns(one)} for one in bookings]
     if not new:
         return set()
-    kind = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return set(
-        session.scalars(
-            kind.insert(_BOOKINGS).on_conflict_do_nothing().returning(_BOOKINGS.c.uuid), new
-        )
-    )
+    insert = inserting(session.get_bind().dialect, _BOOKINGS)
+    return set(session.scalars(insert.on_conflict_do_nothing().returning(_BOOKINGS.c.uuid), new))
 
 
 def write(row: BookingRow, booking: Booking) -> None:

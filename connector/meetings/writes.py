@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Delete, Table, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from connector.meetings.fields import fold_email
@@ -21,6 +20,7 @@ from connector.meetings.models import (
 from connector.meetings.record import Record, transcription_uuid
 from connector.meetings.rows import PLAIN
 from connector.meetings.sight import Sight
+from keystore.db import inserting
 
 _MEETINGS = cast("Table", MeetingRow.__table__)
 
@@ -35,10 +35,10 @@ def add_meetings(session: Session, sight: Sight, records: Iterable[Record]) -> s
     by_uuid = {record.meeting.uuid: record for record in records}
     if not by_uuid:
         return set()
-    kind = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    insert = inserting(session.get_bind().dialect, _MEETINGS)
     added = set(
         session.scalars(
-            kind.insert(_MEETINGS).on_conflict_do_nothing().returning(_MEETINGS.c.uuid),
+            insert.on_conflict_do_nothing().returning(_MEETINGS.c.uuid),
             [_columns(sight, record) for record in by_uuid.values()],
         )
     )
