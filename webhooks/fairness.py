@@ -79,7 +79,7 @@ class Room(NamedTuple):
         cap = min(self.cap, FAILING_CAP) if is_failing else self.cap
         return max(0, cap - self.under_way.get(lane, 0))
 
-    def without(self, attempts: Iterable[int]) -> "Room":
+    def after(self, attempts: Iterable[int]) -> "Room":
         """Return what is left after some were taken. attempts: made before, of each of them."""
         made = list(attempts)
         again = sum(map(bool, made))

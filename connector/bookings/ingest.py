@@ -7,7 +7,7 @@ All fields are replaced by each write; null and a missing key are the same.
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from connector.bookings.errors import InvalidBooking
 from connector.bookings.schemas import State
@@ -55,16 +55,9 @@ class BookingInput(Input):
     modified: fields.Ignored = None
 
 
-class _Identified(BaseModel):
-    uuid: fields.Uuid
-
-
 def booking(data: Any) -> BookingInput:
     """Read a booking from decoded JSON. Raises InvalidBooking with every field that is wrong."""
-    try:
-        given = BookingInput.model_validate(data)
-    except ValidationError as error:
-        raise InvalidBooking(fields.field_errors(error)) from None
+    given = fields.read(BookingInput, data, InvalidBooking)
     broken: dict[str, list[str]] = {}
     if given.event_end_time < given.event_start_time:
         broken["event_end_time"] = ["Must not be before event_start_time."]
@@ -81,7 +74,4 @@ def record(data: Any) -> tuple[UUID, BookingInput]:
     Raises InvalidBooking.
     """
     given = booking(data)
-    try:
-        return _Identified.model_validate(data).uuid, given
-    except ValidationError as error:
-        raise InvalidBooking(fields.field_errors(error)) from None
+    return fields.read(fields.Identified, data, InvalidBooking).uuid, given

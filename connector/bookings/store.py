@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from connector.bookings.ingest import BookingInput
 from connector.bookings.models import BookingRow
 from connector.bookings.record import merged, shows
 from connector.bookings.schemas import Booking
-from connector.meetings.batches import Totals, chunks
+from connector.meetings.batches import Totals, save_all
 from connector.meetings.sight import Sight
 from keystore.clock import Clock
 from keystore.db import writing
@@ -55,13 +56,8 @@ class Bookings:
 
         With publish=False no events are published: for history. Raises BookingNotFound as `save`.
         """
-        totals = Totals()
-        with writing(session):
-            for chunk in chunks(records):
-                for saved in self._save(session, sight, chunk, publish=publish):
-                    totals.count(created=saved.created, changed=saved.changed)
-                session.expunge_all()  # written and done with; a long file must not pile up
-        return totals
+        save = partial(self._save, session, sight, publish=publish)
+        return save_all(session, records, save)
 
     def _save(
         self,

@@ -1,9 +1,13 @@
 """Many things saved in one go: cut into chunks, and what became of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from keystore.db import writing
 
 CHUNK = 500
 
@@ -31,6 +35,40 @@ class Totals:
             self.changed += 1
         else:
             self.unchanged += 1
+
+
+class Outcome(Protocol):
+    """What became of one."""
+
+    @property
+    def created(self) -> bool:
+        """Whether it was made."""
+        ...
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was made or changed."""
+        ...
+
+
+def save_all(
+    session: Session,
+    records: Iterable[tuple[UUID, T]],
+    save: Callable[[Sequence[tuple[UUID, T]]], Iterable[Outcome]],
+    progress: Callable[[Totals], None] = lambda _: None,
+) -> Totals:
+    """Save all of these in one transaction or, when an exception comes up, none.
+
+    save: what does so with a chunk. progress: called now and then with what was done so far.
+    """
+    totals = Totals()
+    with writing(session):
+        for chunk in chunks(records):
+            for one in save(chunk):
+                totals.count(created=one.created, changed=one.changed)
+            session.expunge_all()  # written and done with; a long file must not pile up
+            progress(totals)
+    return totals
 
 
 def chunks(records: Iterable[tuple[UUID, T]]) -> Iterator[list[tuple[UUID, T]]]:

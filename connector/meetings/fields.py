@@ -5,14 +5,17 @@ database would choke on later (NUL, lone surrogates, infinities) is refused here
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from connector.meetings import moments
+
+M = TypeVar("M", bound=BaseModel)
 
 SUBJECT_LENGTH = 1000
 NAME_LENGTH = 300
@@ -141,6 +144,20 @@ _MESSAGES = {
     "model_type": "Must be an object.",
     "refused": "{message}",
 }
+
+
+def read(model: type[M], data: Any, refused: Callable[[dict[str, list[str]]], Exception]) -> M:
+    """Read decoded JSON as a model; raises what `refused` makes of the fields that are wrong."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise refused(field_errors(error)) from None
+
+
+class Identified(BaseModel):
+    """Whatever says its own uuid, as a line of an ingest file does."""
+
+    uuid: Uuid
 
 
 def field_errors(error: ValidationError) -> dict[str, list[str]]:

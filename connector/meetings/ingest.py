@@ -156,16 +156,9 @@ class OutcomeInput(Input):
     outcome: LabelInput | None
 
 
-class _Identified(BaseModel):
-    uuid: fields.Uuid
-
-
 def meeting(data: Any) -> MeetingInput:
     """Read a meeting from decoded JSON. Raises InvalidMeeting with every field that is wrong."""
-    try:
-        given = MeetingInput.model_validate(data)
-    except ValidationError as error:
-        raise InvalidMeeting(fields.field_errors(error)) from None
+    given = fields.read(MeetingInput, data, InvalidMeeting)
     broken: dict[str, list[str]] = {}
     for path, message in _broken_rules(given):
         if path in broken or len(broken) < fields.MAX_ERRORS:
@@ -181,10 +174,7 @@ def record(data: Any) -> tuple[UUID, MeetingInput]:
     Raises InvalidMeeting.
     """
     given = meeting(data)
-    try:
-        return _Identified.model_validate(data).uuid, given
-    except ValidationError as error:
-        raise InvalidMeeting(fields.field_errors(error)) from None
+    return fields.read(fields.Identified, data, InvalidMeeting).uuid, given
 
 
 def outcome(data: Any) -> str | None:

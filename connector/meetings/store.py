@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connector.meetings import notes, publishing, rows, transcripts, writes
-from connector.meetings.batches import Totals, chunks
+from connector.meetings.batches import Totals, save_all
 from connector.meetings.errors import MeetingNotFound, TranscriptNotFound
 from connector.meetings.ingest import MeetingInput, TranscriptInput
 from connector.meetings.links import Links
@@ -85,14 +86,8 @@ class Meetings:
         `progress` is called now and then with what was done so far. With publish=False no events
         are published: for history that nobody wants to hear of. Raises MeetingNotFound as `save`.
         """
-        totals = Totals()
-        with writing(session):
-            for chunk in chunks(records):
-                for saved in self._save(session, sight, chunk, publish=publish):
-                    totals.count(created=saved.created, changed=saved.changed)
-                session.expunge_all()  # written and done with; a long file must not pile up
-                progress(totals)
-        return totals
+        save = partial(self._save, session, sight, publish=publish)
+        return save_all(session, records, save, progress)
 
     def set_outcome(self, session: Session, sight: Sight, uuid: UUID, label: str | None) -> Saved:
         """Set a meeting's outcome, or clear it with None. Raises MeetingNotFound."""
