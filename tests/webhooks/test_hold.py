@@ -1,10 +1,14 @@
 import os
 import socket
+import threading
 
 import pytest
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
+from tests.support.statements import statements
+from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from tests.webhooks.test_worker import running
 from webhooks import hold
 
 HERE = socket.gethostname()[:40]
@@ -61,3 +65,22 @@ def test_a_process_of_this_machine_that_is_dead_holds_nothing(ask: Ask) -> None:
     os.waitpid(child, 0)
     ask.take(f"{HERE}:{child}:abc")
     assert ask.take(hold.new_owner()) is True
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_waits_for_the_hold_is_seldom_in_a_writer_s_way(
+    database: Database,
+    make_worker: MakeWorker,
+    subscribe: Subscribe,
+    publish: Publish,
+    clock: ManualClock,
+) -> None:
+    """SQLite lets one write at a time: a worker that may do nothing is to ask now and then only."""
+    with database.session() as session, writing(session):
+        hold.take(session, "elsewhere:1:abc", clock.now())
+    subscribe("https://hooks.example.com/northwind")
+    publish()
+    worker = make_worker()
+    with statements(database) as asked, running(worker):
+        threading.Event().wait(0.7)
+    assert 1 <= asked.count("BEGIN IMMEDIATE") <= 3  # one of these is for giving back

@@ -25,9 +25,23 @@ KEEP = 90 * DAY
 class Archive:
     """All that is kept, and what drops it."""
 
-    def __init__(self, database: Database, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: ManualClock,
+        subscribe: Subscribe,
+        publish: Publish,
+        make_worker: MakeWorker,
+    ) -> None:
         self.database = database
         self.retention = Retention(clock, KEEP)
+        self.subscribe = subscribe
+        self.publish = publish
+        self.make_worker = make_worker
+
+    def deliver(self) -> None:
+        """Send what is due."""
+        self.make_worker().run_once()
 
     def tidy(self) -> int:
         """Drop all that may be dropped: in these stories a walk has few steps."""
@@ -49,27 +63,30 @@ class Archive:
 
 
 @pytest.fixture
-def archive(database: Database, clock: ManualClock) -> Archive:
-    return Archive(database, clock)
+def archive(
+    database: Database,
+    clock: ManualClock,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+) -> Archive:
+    return Archive(database, clock, subscribe, publish, make_worker)
 
 
 def test_an_event_goes_with_all_that_hangs_on_it_when_it_is_old(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
 ) -> None:
-    subscribe(receiver.url("/one"))
-    subscribe(receiver.url("/two"))
-    old = publish(1)
+    archive.subscribe(receiver.url("/one"))
+    archive.subscribe(receiver.url("/two"))
+    old = archive.publish(1)
     with archive.database.session() as session, writing(session):
         session.add(EventVariant(event_id=old.id, without="notes", body=b"{}"))
-    make_worker().run_once()
+    archive.deliver()
     clock.advance(DAY)
-    publish(2)
-    make_worker().run_once()
+    archive.publish(2)
+    archive.deliver()
     clock.advance(KEEP - DAY)
     assert archive.tidy() == 0
     clock.advance(PAUSE + timedelta(seconds=1))
@@ -80,10 +97,8 @@ def test_an_event_goes_with_all_that_hangs_on_it_when_it_is_old(
     assert archive.kept == (0, 0, 0)
 
 
-def test_an_event_that_nobody_wanted_goes_too(
-    archive: Archive, publish: Publish, clock: ManualClock
-) -> None:
-    publish()
+def test_an_event_that_nobody_wanted_goes_too(archive: Archive, clock: ManualClock) -> None:
+    archive.publish()
     clock.advance(KEEP + DAY)
     assert archive.tidy() == 1
     assert archive.kept == (0, 0, 0)
@@ -92,17 +107,14 @@ def test_an_event_that_nobody_wanted_goes_too(
 def test_what_waits_stays_however_old_it_is(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
 ) -> None:
-    subscribe(receiver.url("/waits"))
-    publish()
+    archive.subscribe(receiver.url("/waits"))
+    archive.publish()
     clock.advance(2 * KEEP)
     assert archive.tidy() == 0
     receiver.default = Answer(503)
-    make_worker().run_once()
+    archive.deliver()
     clock.advance(PAUSE)
     assert archive.tidy() == 0
     assert archive.kept == (1, 1, 1)
@@ -111,15 +123,12 @@ def test_what_waits_stays_however_old_it_is(
 def test_what_ended_lately_stays_though_its_event_is_old(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
 ) -> None:
-    subscribe(receiver.url("/late"))
-    publish()
+    archive.subscribe(receiver.url("/late"))
+    archive.publish()
     clock.advance(KEEP + DAY)
-    make_worker().run_once()
+    archive.deliver()
     assert archive.tidy() == 0
     assert archive.kept == (1, 1, 1)
     clock.advance(KEEP + DAY)
@@ -130,14 +139,12 @@ def test_what_ended_lately_stays_though_its_event_is_old(
 def test_what_a_running_recovery_may_want_stays_until_it_is_done(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
     organization: Organization,
     clock: ManualClock,
     catalog: Catalog,
 ) -> None:
-    subscription = subscribe(receiver.url("/hook")).subscription
-    event = publish()
+    subscription = archive.subscribe(receiver.url("/hook")).subscription
+    event = archive.publish()
     with archive.database.session() as session, writing(session):
         session.query(Delivery).filter_by(event_id=event.id).delete()
     clock.advance(KEEP + DAY)
@@ -161,9 +168,6 @@ def test_what_a_running_recovery_may_want_stays_until_it_is_done(
 def test_it_goes_in_small_bits(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
     events: int,
@@ -172,10 +176,10 @@ def test_it_goes_in_small_bits(
     monkeypatch.setattr(retention, "EVENTS", events)
     monkeypatch.setattr(retention, "DELIVERIES", each)
     for number in range(5):
-        subscribe(receiver.url(f"/{number}"))
+        archive.subscribe(receiver.url(f"/{number}"))
     for number in range(4):
-        publish(number)
-    make_worker().run_once()
+        archive.publish(number)
+    archive.deliver()
     clock.advance(KEEP + DAY)
 
     bits = []
@@ -200,16 +204,13 @@ def test_who_keeps_everything_drops_nothing(
 def test_what_somebody_holds_is_passed_over(
     archive: Archive,
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
 ) -> None:
     """On PostgreSQL alone: SQLite has one writer at a time."""
-    subscribe(receiver.url("/held"))
-    publish(1)
-    publish(2)
-    make_worker().run_once()
+    archive.subscribe(receiver.url("/held"))
+    archive.publish(1)
+    archive.publish(2)
+    archive.deliver()
     clock.advance(KEEP + DAY)
     held = select(Delivery).order_by(Delivery.id).limit(1).with_for_update()
     with archive.database.session() as session, writing(session):
@@ -220,16 +221,13 @@ def test_what_somebody_holds_is_passed_over(
 
 def test_a_worker_does_it_beside_delivering(
     receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
     clock: ManualClock,
     archive: Archive,
 ) -> None:
-    subscribe(receiver.url("/hook"))
-    publish(1)
-    make_worker().run_once()
+    archive.subscribe(receiver.url("/hook"))
+    archive.publish(1)
+    archive.deliver()
     clock.advance(KEEP + DAY)
-    publish(2)
-    with running(make_worker(errands=[archive.retention.step])):
+    archive.publish(2)
+    with running(archive.make_worker(errands=[archive.retention.step])):
         until(lambda: archive.kept == (1, 1, 1))

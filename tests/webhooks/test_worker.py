@@ -24,9 +24,8 @@ from tests.support.receiver import (
     Receiver,
     Together,
 )
-from tests.support.statements import statements
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
-from webhooks import hold, leases
+from webhooks import leases
 from webhooks.fairness import Room
 from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, Subscription
@@ -551,22 +550,3 @@ def test_an_observer_is_told_of_what_is_written_and_cannot_disturb(
     assert (first.outcome.status, second.outcome.status) == (503, 200)
     assert first.job.created_at == published.created_at
     assert caplog.text.count("The observer failed (ValueError).") == 2
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_who_waits_for_the_hold_is_seldom_in_a_writer_s_way(
-    database: Database,
-    make_worker: MakeWorker,
-    subscribe: Subscribe,
-    publish: Publish,
-    clock: ManualClock,
-) -> None:
-    """SQLite lets one write at a time: a worker that may do nothing is to ask now and then only."""
-    with database.session() as session, writing(session):
-        hold.take(session, "elsewhere:1:abc", clock.now())
-    subscribe("https://hooks.example.com/northwind")
-    publish()
-    worker = make_worker()
-    with statements(database) as asked, running(worker):
-        threading.Event().wait(0.7)
-    assert 1 <= asked.count("BEGIN IMMEDIATE") <= 3  # one of these is for giving back
