@@ -1,7 +1,7 @@
 """Doing two things at the same time, and doing one thing only up to a point."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy.engine import Engine
 
 PATIENCE = 30.0  # seconds; only reached when something is wrong
 BLOCKED = 0.1  # seconds after which one that has not ended is taken to wait for the other
+
+STILL_BLOCKED = 0.02  # seconds to see whether it has gone on
 
 
 def at_once(*actions: Callable[[], Any]) -> tuple[list[Any], list[BaseException]]:
@@ -132,3 +134,90 @@ def interleaved(
     finally:
         event.remove(engine, "before_cursor_execute", gate.before_statement)
     return (came[0], came[1]), gate.reached
+
+
+class Actor:
+    """One of several who act on one database, held before each statement and each commit."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        self._action = action
+        self._may_go = threading.Semaphore(0)
+        self._is_free = False
+        self._stands = threading.Event()  # before a statement, or at the end
+        self._thread = threading.Thread(target=self._run)
+        self.has_ended = False
+        self.came: Any = None
+
+    @property
+    def is_this_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def start(self) -> None:
+        self._thread.start()
+        self._stands.wait(PATIENCE)
+
+    def before_step(self) -> None:
+        """Wait to be let through; called by its own thread."""
+        if not self._is_free:
+            self._stands.set()
+            self._may_go.acquire(timeout=PATIENCE)
+
+    def step(self) -> None:
+        """Let it make one step, and wait until that is made or takes the other's end to make."""
+        if self.has_ended:
+            return
+        if self._stands.is_set():
+            self._stands.clear()
+            self._may_go.release()
+            self._stands.wait(BLOCKED)
+        else:  # it waits for another one in the step that it was let make before
+            self._stands.wait(STILL_BLOCKED)
+
+    def finish(self) -> None:
+        """Let it go on to its end, without waiting for that."""
+        self._is_free = True
+        self._may_go.release()
+
+    def join(self) -> Any:
+        """Return what came of it."""
+        self._thread.join()
+        return self.came
+
+    def _run(self) -> None:
+        try:
+            self.came = self._action()
+        except Exception as error:  # noqa: BLE001 - judged by the caller
+            self.came = error
+        self.has_ended = True
+        self._stands.set()
+
+
+def in_steps(
+    engine: Engine, actions: Sequence[Callable[[], Any]], order: Sequence[int]
+) -> tuple[Any, ...]:
+    """Let the actions make one statement each by the order of their numbers; then all go on.
+
+    Whoever waits for a lock of another's is passed over meanwhile. Returns what each returned or
+    raised.
+    """
+    actors = [Actor(action) for action in actions]
+
+    def before(*_: object) -> None:
+        for actor in actors:
+            if actor.is_this_thread:
+                actor.before_step()
+
+    names = ("before_cursor_execute", "commit")
+    for name in names:
+        event.listen(engine, name, before)
+    try:
+        for actor in actors:
+            actor.start()
+        for number in order:
+            actors[number].step()
+        for actor in actors:
+            actor.finish()
+        return tuple(actor.join() for actor in actors)
+    finally:
+        for name in names:
+            event.remove(engine, name, before)
