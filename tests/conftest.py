@@ -70,7 +70,7 @@ CANARIES = Canaries()
 
 
 def pytest_configure() -> None:
-    overhear(CANARIES.issued.add, seeded=False)
+    overhear(CANARIES.issue, seeded=False)
     overhear_answers(CANARIES)
     log_to(CANARIES)
 
@@ -84,12 +84,24 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def s1_no_issued_secret_is_left_anywhere(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Canaries]:
-    """Look through everything when the last test has ended; what leaked fails that one."""
+    """Look through everything when the last test has ended."""
     CANARIES.file = tmp_path_factory.mktemp("issued") / "by other processes"
     os.environ[FILE] = str(CANARIES.file)
     yield CANARIES
     CANARIES.files(tmp_path_factory.getbasetemp())
     assert CANARIES.leaks() == []
+
+
+@pytest.fixture(autouse=True)
+def s1_no_secret_of_a_test_is_left_by_it(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Look through what a test has left when all else that it used has ended."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None:
+        CANARIES.files(folder)
+    leaks = CANARIES.leaks_of_test()
+    CANARIES.next_test()
+    assert leaks == []
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from keystore.db import Database, writing
 from keystore.keys import Issued
 from keystore.models import Key
 from tests.conftest import CANARIES
-from tests.support.canaries import Canaries, windows_of
+from tests.support.canaries import FAR_WINDOW, Canaries, windows_of
 from tests.support.databases import content
 from tests.support.issued import FILE, overheard
 
@@ -27,12 +27,14 @@ def secret(issued: Issued) -> str:
 @pytest.fixture
 def canaries(secret: str, tmp_path: Path) -> Canaries:
     """Another search beside the one that watches this test, so that we may leak."""
-    return Canaries(tmp_path / "issued", {secret})
+    canaries = Canaries(tmp_path / "issued")
+    canaries.issue(secret)
+    return canaries
 
 
 def planted(secret: str) -> str:
     """Return the least that is to be found: 8 characters of the random part."""
-    return windows_of(secret)[10].decode()
+    return windows_of(secret)[0].decode()
 
 
 def plant(database: Database, issued: Issued, name: str) -> None:
@@ -52,13 +54,13 @@ def test_s1_a_database_holds_no_part_of_a_secret_unless_it_was_planted(
 ) -> None:
     secret = issued.client_secret.reveal()
     canaries.trace("the database", stored(database))
-    assert canaries.leaks() == []
+    assert canaries.leaks_of_test() == []
 
     # Scrambled, as the search that watches this test is not to find it.
     plant(database, issued, planted(secret)[::-1])
     canaries.trace("the database", stored(database)[::-1])
 
-    [leak] = canaries.leaks()
+    [leak] = canaries.leaks_of_test()
     assert "the database" in leak
 
 
@@ -70,8 +72,10 @@ def test_s1_what_was_planted_in_a_file_is_found(
     canaries.trace("a binary file", b"\x00\xff" + part.encode() + b"northwind\x00")
     canaries.trace("a mail", f"Here is what you asked for: abc{part}xyz, in the middle of a word.")
 
-    assert len(canaries.leaks()) == 3
-    assert not any(part in leak for leak in canaries.leaks()), "a report must not leak either"
+    assert len(canaries.leaks_of_test()) == 3
+    assert not any(part in leak for leak in canaries.leaks_of_test()), (
+        "a report must not leak either"
+    )
 
 
 def test_s1_seven_characters_and_the_public_part_are_no_leak(
@@ -80,16 +84,29 @@ def test_s1_seven_characters_and_the_public_part_are_no_leak(
     canaries.trace("a page", f"{issued.key.client_key} khs{issued.key.client_key[3:]} ")
     canaries.trace("a page", f"…{planted(secret)[1:]}…")
 
-    assert canaries.leaks() == []
+    assert canaries.leaks_of_test() == []
+
+
+def test_s1_twelve_characters_are_found_in_what_another_test_has_left(
+    canaries: Canaries, secret: str
+) -> None:
+    canaries.next_test()
+    canaries.trace("a log", f"…{planted(secret)}…")
+    assert (canaries.leaks_of_test(), canaries.leaks()) == ([], [])
+
+    canaries.trace("a log", f"…{windows_of(secret, FAR_WINDOW)[0].decode()}…")
+    assert canaries.leaks_of_test() == []
+    [leak] = canaries.leaks()
+    assert "a log" in leak
 
 
 def test_s2_one_response_may_reveal_a_secret_whole(canaries: Canaries, secret: str) -> None:
     page = f"<code>{secret}</code>"
     canaries.response("POST", "/keys/", 200, {"Cache-Control": "no-store"}, page)
-    assert canaries.leaks() == []
+    assert canaries.leaks_of_test() == []
 
     canaries.response("POST", "/keys/", 200, {"Cache-Control": "no-store"}, page)
-    assert "revealed again" in "".join(canaries.leaks())
+    assert "revealed again" in "".join(canaries.leaks_of_test())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_s2_a_response_that_may_be_asked_for_again_or_kept_reveals_nothing(
 ) -> None:
     canaries.response(method, "/keys/", 200, headers, f"<code>{secret}</code>")
 
-    [leak] = canaries.leaks()
+    [leak] = canaries.leaks_of_test()
     assert "revealed by" in leak
 
 
@@ -111,7 +128,7 @@ def test_s2_a_header_or_half_a_secret_is_no_place_for_a_reveal(
     canaries.response("POST", "/a/", 302, no_store | {"Location": f"/keys/#{secret}"}, "")
     canaries.response("POST", "/b/", 200, no_store, f"ends in {planted(secret)}")
 
-    assert len(canaries.leaks()) == 2
+    assert len(canaries.leaks_of_test()) == 2
 
 
 def test_s1_secrets_logs_and_answers_of_this_process_are_watched(app: Flask, secret: str) -> None:
@@ -136,5 +153,5 @@ def test_s1_secrets_of_other_processes_are_known(canaries: Canaries) -> None:
 
     canaries.trace("a log", planted(made))
 
-    [leak] = canaries.leaks()
+    [leak] = canaries.leaks_of_test()
     assert "a log" in leak

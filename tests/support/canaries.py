@@ -1,14 +1,16 @@
 """Canaries: every secret that is issued while tests run, and every trace that the tests leave.
 
-No window of 8 characters of a secret's random part may occur in any trace: the databases' bytes,
-logs, output, mails, deliveries, responses. The one response that reveals a secret may hold it
-whole; it answers a POST, forbids storing, and there is no other like it.
+No window of 8 characters of a secret's random part may occur in any trace of the test in which it
+was issued: the databases' bytes, logs, output, mails, deliveries, responses, files. In what all
+tests together leave, no window of 12 may occur of any secret. The one response that reveals a
+secret may hold it whole; it answers a POST, forbids storing, and there is no other like it.
 
 What would be found by chance is left out. A window of hexadecimal digits alone could stand in any
 digest, and one without a digit in any text; of the 25 windows of a Client Secret that costs two.
 Runs of nothing else are not even kept. A window that some secret's public part holds as well does
-not count either. What remains is other random text, such as a session's cookie: among so much of it
-as the whole suite leaves, one run in hundreds would find what is none.
+not count either. What remains is other random text, such as a session's cookie. Of that a whole run
+leaves about 12 million characters, and it issues 40,000 secrets: 8 characters of one of them would
+stand somewhere among the traces of other tests in every second run, 12 in one of a million.
 """
 
 import copy
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WINDOW = 8
+FAR_WINDOW = 12  # in what other tests have left
 ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/"
 #: Every other byte ends a run.
 RUNS = bytes(byte if byte in ALPHABET else ord(" ") for byte in range(256))
@@ -52,8 +55,17 @@ class Canaries:
     issued: set[str] = field(default_factory=set)
     #: Each different run of characters, with the place where it was seen first.
     _runs: dict[bytes, str] = field(default_factory=dict)
+    # Of these, what is this test's.
+    _issued_here: set[str] = field(default_factory=set)
+    _runs_here: dict[bytes, str] = field(default_factory=dict)
     _reveals: defaultdict[str, list[Reveal]] = field(default_factory=lambda: defaultdict(list))
     _read: int = 0
+    _files: dict[Path, tuple[int, int]] = field(default_factory=dict)  # as they were when read
+
+    def issue(self, secret: str) -> None:
+        """Look for this from now on."""
+        self.issued.add(secret)
+        self._issued_here.add(secret)
 
     def trace(self, where: str, data: bytes | str) -> None:
         """Keep what was left behind somewhere."""
@@ -62,6 +74,7 @@ class Canaries:
         for run in set(raw.translate(RUNS).split()):
             if len(run) >= WINDOW and run.strip(HEXADECIMAL) and DIGIT.search(run):
                 self._runs.setdefault(run, seen)
+                self._runs_here.setdefault(run, seen)
 
     def files(self, directory: Path) -> None:
         """Keep what all files below a directory hold."""
@@ -70,7 +83,11 @@ class Canaries:
             for name in files:
                 path = Path(folder, name)
                 if path.is_file() and not path.is_symlink() and path != self.file:
-                    self.trace(str(path), path.read_bytes())
+                    state = path.stat()
+                    as_it_is = state.st_size, state.st_mtime_ns
+                    if self._files.get(path) != as_it_is:
+                        self._files[path] = as_it_is
+                        self.trace(str(path), path.read_bytes())
 
     def response(
         self, method: str, url: str, status: int, headers: Mapping[str, str], body: str
@@ -89,19 +106,22 @@ class Canaries:
         """Tell whether a run holds this: to know that a place is watched at all."""
         return any(part.encode() in run for run in self._runs)
 
-    def leaks(self) -> list[str]:
-        """Say where which secrets were found, without showing them."""
+    def leaks_of_test(self) -> list[str]:
+        """Say where which secrets of this test were found in what it left, without showing them."""
         self._catch_up()
-        return sorted({*self._windows_found(), *self._improper_reveals()})
+        found = _found(self._issued_here, self._runs_here, WINDOW)
+        return sorted({*found, *self._improper_reveals()})
 
-    def _windows_found(self) -> list[str]:
-        windows = {window for secret in self.issued for window in windows_of(secret)}
-        windows.difference_update(*(public_windows_of(secret) for secret in self.issued))
-        return [
-            f"a part of a secret in {where}"
-            for run, where in self._runs.items()
-            if any(run[at : at + WINDOW] in windows for at in range(len(run) - WINDOW + 1))
-        ]
+    def next_test(self) -> None:
+        """Take what comes from now on for another test's."""
+        self._issued_here.clear()
+        self._runs_here.clear()
+        self._reveals.clear()
+
+    def leaks(self) -> list[str]:
+        """Say where secrets of any test were found in what all have left."""
+        self._catch_up()
+        return sorted({*_found(self.issued, self._runs, FAR_WINDOW), *self._improper_reveals()})
 
     def _improper_reveals(self) -> list[str]:
         found = []
@@ -118,26 +138,37 @@ class Canaries:
                 new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
             self._read += len(whole)
-            self.issued.update(whole.decode().split())
+            for secret in whole.decode().split():
+                self.issue(secret)
 
 
-def windows_of(secret: str) -> list[bytes]:
+def windows_of(secret: str, width: int = WINDOW) -> list[bytes]:
     """Return the parts of a secret by which it is recognised."""
     found = SECRET.fullmatch(secret)
     assert found, "a generator makes what does not look like a secret"
-    parts = _windows(found[2] or found[3])
+    parts = _windows(found[2] or found[3], width)
     return [part for part in parts if part.strip(HEXADECIMAL) and DIGIT.search(part)]
 
 
-def public_windows_of(secret: str) -> list[bytes]:
+def public_windows_of(secret: str, width: int = WINDOW) -> list[bytes]:
     """Return the parts of what a secret and its Client Key have in common."""
     found = SECRET.fullmatch(secret)
-    return _windows(found[1] or "") if found else []
+    return _windows(found[1] or "", width) if found else []
 
 
-def _windows(text: str) -> list[bytes]:
+def _windows(text: str, width: int) -> list[bytes]:
     raw = text.encode()
-    return [raw[at : at + WINDOW] for at in range(len(raw) - WINDOW + 1)]
+    return [raw[at : at + width] for at in range(len(raw) - width + 1)]
+
+
+def _found(secrets: set[str], runs: Mapping[bytes, str], width: int) -> list[str]:
+    windows = {window for secret in secrets for window in windows_of(secret, width)}
+    windows.difference_update(*(public_windows_of(secret, width) for secret in secrets))
+    return [
+        f"a part of a secret in {where}"
+        for run, where in runs.items()
+        if any(run[at : at + width] in windows for at in range(len(run) - width + 1))
+    ]
 
 
 def log_to(canaries: Canaries) -> None:
