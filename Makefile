@@ -13,7 +13,7 @@ run: $(READY)  ## Start the demo; ARGS="--port 8500" for its options
 	@$(BIN)/keyhook demo $(ARGS)
 
 test: $(READY) lint  ## Run every check and test; ARGS="-k name" for some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(READY)  ## Style, types and the import law
 	@$(BIN)/ruff check .
