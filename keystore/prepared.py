@@ -229,9 +229,13 @@ def _form(statement: Executable, columns: Sequence[str] | None, dialect: Dialect
     )
 
 
+#: PostgreSQL writes binary answers faster than texts, and psycopg reads them faster.
+_CURSORS = {"postgresql": {"binary": True}}
+
+
 @contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
-    cursor = connection.connection.cursor()
+    cursor = connection.connection.cursor(**_CURSORS.get(connection.dialect.name, {}))
     try:
         yield cursor
     except connection.dialect.loaded_dbapi.Error as error:
