@@ -39,6 +39,7 @@ from webhooks.models import (
     SubscriptionTeam,
     SubscriptionType,
 )
+from webhooks.platforms import described
 from webhooks.seals import headers_context, secret_context
 from webhooks.signing import Random, Scheme
 from webhooks.targets import check_target
@@ -296,16 +297,18 @@ class Subscriptions:
             return _found(session, subscription_id, organization_id, only_of)
 
     def of_key(self, session: Session, key: Key) -> Sequence[Dependent]:
-        """Return what would end with a key: its subscriptions by event types and host."""
+        """Return what would end with a key: its subscriptions by event types and platform."""
         with session.begin():
             rows = session.execute(
                 select(Subscription.event_types, Subscription.target_url).where(
                     Subscription.key_id == key.id, Subscription.ended_at.is_(None)
                 )
             ).all()
-        counted = Counter((row.event_types, urlsplit(row.target_url).hostname) for row in rows)
+        counted = Counter(
+            (row.event_types, urlsplit(row.target_url).hostname or "") for row in rows
+        )
         return [
-            Dependent(f"{', '.join(event_types.split())} to {host}", count)
+            Dependent(f"{', '.join(event_types.split())} to {described(host)}", count)
             for (event_types, host), count in sorted(counted.items())
         ]
 

@@ -89,6 +89,26 @@ def test_the_signing_secret_is_shown_once_and_stored_sealed_for_its_own_row(
         vault.open(stored.secret_sealed, secret_context(second.subscription.id))
 
 
+def test_what_hangs_on_a_key_is_told_by_platform_and_host(
+    database: Database,
+    subscribe: Subscribe,
+    subscriptions: Subscriptions,
+    issued: Issued,
+    unsubscribe: End,
+) -> None:
+    for url in ("https://hooks.zapier.com/a", "https://hooks.zapier.com/b", URL):
+        subscribe(url)
+    unsubscribe(subscribe("https://hook.eu2.make.com/a").subscription.id)
+
+    with database.session() as session:
+        told = subscriptions.of_key(session, issued.key)
+
+    assert [(one.what, one.count) for one in told] == [
+        ("note.ready to hooks.example.com", 1),
+        ("note.ready to Zapier (hooks.zapier.com)", 2),
+    ]
+
+
 def test_a_bad_subscription_changes_nothing(
     database: Database,
     subscriptions: Subscriptions,
