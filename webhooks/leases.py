@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from keystore.audit import SYSTEM
 from keystore.db import Many, one_of
 from keystore.prepared import Direct, translated
-from webhooks import lanes, subscriptions
+from webhooks import held, lanes
 from webhooks.fairness import Room
 from webhooks.health import Health, News
 from webhooks.models import (
@@ -272,7 +272,7 @@ def _end_those_gone(session: Session, results: Sequence[Result], now: datetime) 
     gone = [one.job.endpoint.subscription_id for one in results if isinstance(one.decision, Gone)]
     if gone:
         which = Subscription.id.in_(gone)
-        subscriptions.end(session, which, subscriptions.TARGET_GONE, now=now, actor=SYSTEM)
+        held.end(session, which, held.TARGET_GONE, now=now, actor=SYSTEM)
 
 
 def _is_as_ever(result: Result) -> bool:

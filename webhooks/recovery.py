@@ -28,7 +28,7 @@ from keystore import audit
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
-from webhooks import lanes, outbox, redelivery, subscriptions, variants
+from webhooks import held, lanes, outbox, redelivery, variants
 from webhooks.catalog import Catalog
 from webhooks.errors import (
     AlreadyRecovering,
@@ -97,7 +97,7 @@ class Recoveries:
         )
         try:
             with writing(session):
-                found = subscriptions.held(session, subscription_id, organization_id, only_of)
+                found = held.hold(session, subscription_id, organization_id, only_of)
                 if not found.is_active:
                     raise SwitchedOff
                 # What was before it is nothing that it missed.

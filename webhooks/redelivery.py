@@ -18,7 +18,7 @@ from keystore import audit
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import Many, one_of, writing
-from webhooks import lanes, subscriptions
+from webhooks import held, lanes
 from webhooks.errors import DeliveryNotFound, SwitchedOff, WebhooksError
 from webhooks.models import Delivery, DeliveryState, Subscription
 
@@ -74,7 +74,7 @@ class Redelivery:
         """
         now = self._clock.now()
         with writing(session):
-            subscription = subscriptions.held(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, only_of)
             if not subscription.is_active:
                 raise SwitchedOff
             found = _found(session, subscription, wish)

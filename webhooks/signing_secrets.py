@@ -21,7 +21,7 @@ from keystore.db import writing
 from keystore.models import Organization
 from keystore.scopes import Rights
 from keystore.vault import Vault
-from webhooks import signing, subscriptions
+from webhooks import held, signing
 from webhooks.errors import BadChoice, WebhooksError
 from webhooks.models import SigningSecret, Subscription
 from webhooks.seals import organization_context, secret_context
@@ -78,8 +78,8 @@ class SigningSecrets:
             raise BadChoice("overlap_seconds", "The former secret can sign for 0 to 7 days.")
         now = self._clock.now()
         with writing(session):
-            subscription = subscriptions.held(session, subscription_id, organization_id, only_of)
-            subscriptions.cover(session, subscription, caller)
+            subscription = held.hold(session, subscription_id, organization_id, only_of)
+            held.cover(session, subscription, caller)
             exchanged = subscription.public_key is not None
             new = signing.new_private_key if exchanged else signing.new_secret
             secret = new(self._random)

@@ -3,51 +3,39 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from keystore import audit, standing
+from keystore import audit
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
 from keystore.keys import Dependent
-from keystore.models import Key, User
+from keystore.models import Key
 from keystore.scopes import Rights
-from keystore.standing import Standing
 from keystore.vault import Vault
-from webhooks import choices, lanes, signing, wishes
+from webhooks import choices, held, lanes, signing, wishes
 from webhooks.addresses import Network
 from webhooks.catalog import Catalog, EventType
 from webhooks.choices import Choices, Verify
 from webhooks.consent import Consent, method_for
 from webhooks.errors import (
     KeyEnded,
-    RightsLacking,
-    SubscriptionEnded,
-    SubscriptionNotFound,
     WebhooksError,
 )
 from webhooks.models import (
-    DropReason,
     Subscription,
     SubscriptionTeam,
-    SubscriptionType,
 )
 from webhooks.platforms import described
 from webhooks.seals import headers_context, secret_context
 from webhooks.signing import Random, Scheme
 from webhooks.targets import check_target
-
-# Why a subscription ended.
-UNSUBSCRIBED = "unsubscribed"
-KEY_DELETED = "key deleted"
-TARGET_GONE = "target gone"  # it answered 410
 
 
 @dataclass(frozen=True)
@@ -143,7 +131,7 @@ class Subscriptions:
             lanes.open_lane(session, subscription.id)
             wishes.index(session, subscription)
             wishes.set_teams(session, subscription, chosen.teams or ())
-            _record(
+            held.record(
                 session,
                 now,
                 actor,
@@ -179,16 +167,16 @@ class Subscriptions:
         if target_url is not None:
             check_target(target_url, self._allowed)
             with session.begin():
-                present = _found(session, subscription_id, organization_id, only_of)
+                present = held.find(session, subscription_id, organization_id, only_of)
             if target_url != present.target_url:
                 self._confirm(present, target_url)
         with writing(session):
-            subscription = held(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, only_of)
             before = wishes.told(subscription, wishes.teams(session, subscription))
             types = choices.wanted(
                 self._catalog, event_types or subscription.types, caller.operations
             )
-            cover(session, subscription, caller)
+            held.cover(session, subscription, caller)
             teams = chosen.teams if chosen.teams is not None else ()
             choices.target_type(subscription.target_type, subscription.types, by_team=bool(teams))
             if event_types is not None:
@@ -203,7 +191,7 @@ class Subscriptions:
                 wishes.set_teams(session, subscription, chosen.teams)
             after = wishes.told(subscription, wishes.teams(session, subscription))
             changed = [name for name in after if after[name] != before[name]]
-            _record(
+            held.record(
                 session,
                 self._clock.now(),
                 actor,
@@ -259,9 +247,9 @@ class Subscriptions:
         Raises SubscriptionNotFound.
         """
         with writing(session):
-            subscription = _found(session, subscription_id, organization_id, only_of)
+            subscription = held.find(session, subscription_id, organization_id, only_of)
             which = Subscription.id == subscription_id
-            end(session, which, UNSUBSCRIBED, now=self._clock.now(), actor=actor)
+            held.end(session, which, held.UNSUBSCRIBED, now=self._clock.now(), actor=actor)
         return subscription
 
     def list(
@@ -294,7 +282,7 @@ class Subscriptions:
         Raises SubscriptionNotFound.
         """
         with session.begin():
-            return _found(session, subscription_id, organization_id, only_of)
+            return held.find(session, subscription_id, organization_id, only_of)
 
     def of_key(self, session: Session, key: Key) -> Sequence[Dependent]:
         """Return what would end with a key: its subscriptions by event types and platform."""
@@ -329,103 +317,4 @@ class Subscriptions:
     def end_for_key(self, session: Session, key: Key, actor: Actor) -> None:
         """End what was subscribed with a key that is being deleted; in the caller's transaction."""
         which = Subscription.key_id == key.id
-        end(session, which, KEY_DELETED, now=self._clock.now(), actor=actor)
-
-
-def held(
-    session: Session, subscription_id: UUID, organization_id: UUID, only_of: UUID | None = None
-) -> Subscription:
-    """Return a subscription that has not ended, locked; in the caller's transaction.
-
-    `only_of` as in `Subscriptions.list`. Raises SubscriptionNotFound, SubscriptionEnded.
-    """
-    subscription = session.get(
-        Subscription,
-        subscription_id,
-        populate_existing=True,
-        with_for_update={"key_share": True},
-    )
-    if subscription is None or subscription.organization_id != organization_id:
-        raise SubscriptionNotFound
-    if only_of is not None and subscription.key_id != only_of:
-        raise SubscriptionNotFound
-    if subscription.ended_at is not None:
-        raise SubscriptionEnded
-    return subscription
-
-
-def cover(session: Session, subscription: Subscription, caller: Rights) -> None:
-    """Raise RightsLacking unless somebody may all that the subscription's key may.
-
-    Not only what its event types need: something of an earlier type may still be waiting.
-    """
-    row = session.execute(
-        select(*standing.COLUMNS)
-        .outerjoin(User, User.id == Key.owner_id)
-        .where(Key.id == subscription.key_id)
-    ).one()
-    theirs = Standing._make(row).rights()
-    if theirs is not None and not caller.cover(theirs):
-        raise RightsLacking
-
-
-def end(
-    session: Session, which: ColumnElement[bool], reason: str, *, now: datetime, actor: Actor
-) -> None:
-    """End those among some subscriptions that have not ended, and drop what waits for them.
-
-    Runs in the caller's transaction. A request that is under way cannot be called back: its worker
-    keeps the lease, so that it can record what came of it, and sends nothing more.
-    """
-    active = session.scalars(
-        select(Subscription)
-        .where(which, Subscription.ended_at.is_(None))
-        .order_by(Subscription.id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).all()
-    for subscription in active:
-        subscription.is_active = False
-        subscription.ended_at = now
-        subscription.ended_reason = reason
-        _record(session, now, actor, "subscription.ended", subscription, reason=reason)
-    session.flush()
-    session.execute(
-        delete(SubscriptionType).where(
-            SubscriptionType.subscription_id.in_([one.id for one in active])
-        ),
-        execution_options={"synchronize_session": False},
-    )
-    lanes.drop_waiting(session, [one.id for one in active], DropReason.ENDED, now)
-
-
-def _found(
-    session: Session, subscription_id: UUID, organization_id: UUID, only_of: UUID | None
-) -> Subscription:
-    subscription = session.get(Subscription, subscription_id, populate_existing=True)
-    if subscription is None or subscription.organization_id != organization_id:
-        raise SubscriptionNotFound
-    if only_of is not None and subscription.key_id != only_of:
-        raise SubscriptionNotFound
-    return subscription
-
-
-def _record(
-    session: Session,
-    now: datetime,
-    actor: Actor,
-    action: str,
-    subscription: Subscription,
-    **detail: object,
-) -> None:
-    audit.record(
-        session,
-        now,
-        actor,
-        action,
-        organization_id=subscription.organization_id,
-        subject_type="subscription",
-        subject_id=subscription.id,
-        event_type=subscription.event_type,
-        **detail,
-    )
+        held.end(session, which, held.KEY_DELETED, now=self._clock.now(), actor=actor)

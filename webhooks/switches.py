@@ -8,7 +8,7 @@ from keystore import audit
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
-from webhooks import health, subscriptions
+from webhooks import health, held
 from webhooks.errors import WebhooksError
 from webhooks.models import Subscription
 
@@ -37,11 +37,11 @@ class Switches:
         SubscriptionNotFound, SubscriptionEnded.
         """
         with writing(session):
-            found = subscriptions.held(session, subscription_id, organization_id, only_of)
+            found = held.hold(session, subscription_id, organization_id, only_of)
             if found.disabled_at is None:
                 now = self._clock.now()
                 health.switch_off(session, found, BY_HAND, now)
-                _record(session, found, actor, "subscription.disabled", self._clock)
+                held.record(session, now, actor, "subscription.disabled", found)
         return found
 
     @audit.refusals("subscription.enabled", of="subscription", errors=WebhooksError)
@@ -59,25 +59,12 @@ class Switches:
         What it missed is `recovery`'s to send. Raises as `off`.
         """
         with writing(session):
-            found = subscriptions.held(session, subscription_id, organization_id, only_of)
+            found = held.hold(session, subscription_id, organization_id, only_of)
             if found.disabled_at is not None:
                 found.is_active = True
                 found.disabled_at = found.disabled_reason = found.failing_since = None
                 found.warned_at = 0
-                _record(session, found, actor, "subscription.enabled", self._clock)
+                session.flush()
+                now = self._clock.now()
+                held.record(session, now, actor, "subscription.enabled", found)
         return found
-
-
-def _record(
-    session: Session, subscription: Subscription, actor: Actor, action: str, clock: Clock
-) -> None:
-    session.flush()
-    audit.record(
-        session,
-        clock.now(),
-        actor,
-        action,
-        organization_id=subscription.organization_id,
-        subject_type="subscription",
-        subject_id=subscription.id,
-    )

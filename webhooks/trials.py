@@ -15,7 +15,7 @@ from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
 from keystore.vault import Vault
-from webhooks import lanes, subscriptions
+from webhooks import held, lanes
 from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes
 from webhooks.errors import TooSoon, WebhooksError
@@ -71,7 +71,7 @@ class Trials:
         body = json.dumps(sample, ensure_ascii=False, separators=(",", ":")).encode()
         now = self._clock.now()
         with writing(session):
-            subscription = subscriptions.held(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, only_of)
             if subscription.tried_at is not None and now < subscription.tried_at + PAUSE:
                 raise TooSoon(subscription.tried_at + PAUSE - now)
             subscription.tried_at = now
