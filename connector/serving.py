@@ -24,6 +24,7 @@ from granian.server import Server
 
 from connector import logs, metrics
 from connector.app import Parts, assemble, create_app
+from connector.turns import InTurn
 from keystore.settings import Settings
 
 #: Runs until the event is set; gets the parts of the process it lives in.
@@ -144,7 +145,8 @@ def _load(
     app = create_app(parts)
     for add in additions:
         add(app, parts)
-    return app
+    # PostgreSQL is waited for, and whoever waits is no hindrance to others.
+    return InTurn(app) if parts.services.db.is_sqlite else app
 
 
 def _kept_alive(task: Background, parts: Parts, stop: threading.Event) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.functions import FunctionElement
@@ -37,6 +40,7 @@ from keystore.prepared import Prepared, Reader
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 COUNTING_TIMEOUT_MS = 250  # a request waits for it, and can do without
+ASK_AGAIN = 0.001  # seconds between two tries to take SQLite's write lock
 BEGIN = "keyhook_begin"  # execution option: how SQLite is to begin; NONE: not at all
 
 
@@ -271,7 +275,33 @@ def _sqlite(url: str, *, counting: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         how = connection.get_execution_options().get(BEGIN, "DEFERRED")
-        if how != "NONE":
+        if how == "IMMEDIATE":
+            _begin_writing(connection, timeout_ms)
+        elif how != "NONE":
             connection.exec_driver_sql(f"BEGIN {how}")
 
     return engine
+
+
+def _begin_writing(connection: Connection, timeout_ms: int) -> None:
+    """Take SQLite's write lock, asking again and again for so long.
+
+    SQLite's own way of waiting sleeps longer each time, up to 100 ms, while whoever has just come
+    asks more often: who had waited longest would wait longest.
+    """
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + timeout_ms / 1000
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                code: int = getattr(error.orig, "sqlite_errorcode", 0)
+                if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            else:
+                return
+            time.sleep(ASK_AGAIN)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {timeout_ms}")

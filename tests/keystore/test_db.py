@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from keystore.db import Database, writing
 from keystore.models import Organization, Secret
@@ -75,6 +75,23 @@ def test_writers_that_read_first_wait_for_each_other(database: Database) -> None
     assert failures == []
     with database.session() as session, session.begin():
         assert len(session.scalars(select(Organization)).all()) == 30
+
+
+def test_a_writer_gives_up_in_the_end_and_can_write_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keystore.db.BUSY_TIMEOUT_MS", 20)
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    database.upgrade()
+
+    with database.session() as session, writing(session):
+        with pytest.raises(OperationalError, match="locked"):
+            add(database, "Northwind")
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 20
+
+    add(database, "Northwind")
+    database.dispose()
 
 
 def test_foreign_keys_count(database: Database) -> None:
