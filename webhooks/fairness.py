@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 FAILING_CAP = 2  # requests at once to an endpoint whose last attempt failed
+MOST_PART = 6  # of all slots, one endpoint has at most the sixth part
 LEAST_CAP = 10  # requests at once that any other endpoint may have, however few slots there are
 ONE_MICROSECOND = timedelta(microseconds=1)  # what a moment is rounded to
 
@@ -97,7 +98,7 @@ def cap(slots: int, free: int) -> int:
     Half of what is free at the most (dynamic thresholds, Choudhury and Hahne 1998), so that however
     many endpoints hang for the first time, something is left for all others.
     """
-    return max(1, min(max(min(LEAST_CAP, slots), slots // 4), free // 2))
+    return max(1, min(max(min(LEAST_CAP, slots), slots // MOST_PART), free // 2))
 
 
 def share_for_retries(slots: int) -> int:

@@ -7,6 +7,7 @@ the answer's headers and its body, and an answer read only as far as it may inte
 """
 
 import re
+import select
 import socket
 import ssl
 import time
@@ -22,6 +23,9 @@ from webhooks.names import Destination, Names, destination
 from webhooks.outcome import SUCCESS, Ending, Outcome
 
 KEPT_BYTES = 2048  # of an answer, for the log
+#: Connections that are kept beyond one for each slot; together fewer than the 1,024 files that a
+#: process may have open as a rule, and that select(2) can watch.
+SPARE = 128
 READ_BYTES = 65_536  # then we hang up; the status has told us what we wanted to know
 NO_SOCKETS_PAUSE = 0.005  # seconds, while libcurl waits for something that is no socket
 NAMES_PAUSE = 0.005  # seconds between two looks at what was looked up
@@ -69,7 +73,7 @@ class Transport(Generic[T]):
         answer's header lines, too.
         """
         self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * slots)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, slots + SPARE)
         authorities = authorities or _authorities()
         self._idle: list[_Slot[T]] = [
             _Slot(timeout, tuple(allow_networks), authorities) for _ in range(slots)
@@ -108,8 +112,11 @@ class Transport(Generic[T]):
             self._idle.append(slot)
             self._finished.append((ticket, Outcome(Ending.UNSENT, 0, error=_UNSENT)))
 
-    def poll(self, wait: float) -> list[tuple[T, Outcome]]:
-        """Move everything on, for up to `wait` seconds, and return what is finished."""
+    def poll(self, wait: float, bell: int | None = None) -> list[tuple[T, Outcome]]:
+        """Move everything on, for up to `wait` seconds, and return what is finished.
+
+        bell: a file descriptor; as soon as it can be read, nothing is waited for any more.
+        """
         self._drive()
         if self._busy and not self._finished and wait > 0:
             hint = self._multi.timeout()
@@ -117,8 +124,7 @@ class Transport(Generic[T]):
                 wait = min(wait, NAMES_PAUSE)
             if hint >= 0:
                 wait = min(wait, hint / 1000)
-            if self._multi.select(wait) < 0:
-                time.sleep(min(wait, NO_SOCKETS_PAUSE))
+            self._wait(wait, bell)
             self._drive()
         finished, self._finished = self._finished, []
         return finished
@@ -176,6 +182,13 @@ class Transport(Generic[T]):
                 self._finish(curl.slot, pycurl.E_OK)
             for curl, code, _ in failed:
                 self._finish(curl.slot, code)
+
+    def _wait(self, seconds: float, bell: int | None) -> None:
+        if bell is not None:
+            readable, writable, failed = self._multi.fdset()
+            select.select([*readable, bell], writable, failed, seconds)
+        elif self._multi.select(seconds) < 0:
+            time.sleep(min(seconds, NO_SOCKETS_PAUSE))
 
     def _finish(self, slot: "_Slot[T]", code: int) -> None:
         self._finished.append((slot.ticket, slot.outcome(code)))

@@ -27,6 +27,11 @@ class Waker(Protocol):
         """Wait until something may have been published, or for so long; tell which. 0: look."""
         ...
 
+    @property
+    def bell(self) -> int | None:
+        """A file descriptor that can be read when it is worth a look; None: there is none."""
+        ...
+
     def close(self) -> None:
         """Hang up."""
         ...
@@ -53,6 +58,10 @@ class DataVersion:
                 return False
             time.sleep(min(PEEK_PAUSE, left))
         return True
+
+    @property
+    def bell(self) -> None:
+        return None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -86,6 +95,11 @@ class Listener:
             self._repair_at = time.monotonic() + REPAIR_PAUSE
         time.sleep(min(seconds, PEEK_PAUSE))
         return False
+
+    @property
+    def bell(self) -> int | None:
+        connection = self._connection
+        return None if connection is None or connection.closed else connection.fileno()
 
     def close(self) -> None:
         if self._connection is not None:

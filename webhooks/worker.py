@@ -68,7 +68,7 @@ class Worker:
         allow_networks: Sequence[Network] = (),
         timeout: float = 15.0,
         batch: int = 128,
-        slots: int = 256,
+        slots: int = 384,
         lease: float | None = None,
         grace: float = 5.0,
         schedule: Schedule = retry.CONTRACT,
@@ -162,7 +162,7 @@ class Worker:
         self._beat(now)
         self._run_errands(now)
         if self._transport.busy:
-            self._collect(BUSY_PAUSE)
+            self._collect(BUSY_PAUSE, self._waker.bell if self._dry else None)
             woken = self._dry and self._waker.wait(0.0)
         elif not self._results and self._dry:
             woken = self._idle(stop)
@@ -349,8 +349,8 @@ class Worker:
                 flight = _Flight(job, now, lines.told)
                 self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
-    def _collect(self, wait: float) -> None:
-        for flight, outcome in self._transport.poll(wait):
+    def _collect(self, wait: float, bell: int | None = None) -> None:
+        for flight, outcome in self._transport.poll(wait, bell):
             self._judge(flight, outcome)
 
     def _judge(self, flight: "_Flight", outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ from webhooks.models import Subscription
 
 ROUNDS = 3
 GOOD = 8
-BACKLOG = 400  # events, each for all ten
+BACKLOG = 2000  # events, each for all ten
 SECONDS = 6.0
 PACE = 0.25  # of the throughput, as publishing takes its part
 GOOD_PATH = "/hook/good"

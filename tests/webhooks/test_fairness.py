@@ -101,7 +101,7 @@ def test_an_endpoint_has_its_cap_and_a_failing_one_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slots", "cap", "again"), [(256, 64, 128), (20, 10, 10), (5, 2, 2), (1, 1, 1)]
+    ("slots", "cap", "again"), [(384, 64, 192), (20, 10, 10), (5, 2, 2), (1, 1, 1)]
 )
 def test_no_endpoint_and_no_retries_may_have_all_slots(slots: int, cap: int, again: int) -> None:
     assert (fairness.cap(slots, slots), fairness.share_for_retries(slots)) == (cap, again)

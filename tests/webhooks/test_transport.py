@@ -1,3 +1,4 @@
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -326,6 +327,21 @@ def test_hosts_that_are_not_there(transport: Transport[str]) -> None:
     )
     unknown = outcome_of(transport, "http://nowhere.invalid/")
     assert (unknown.ending, unknown.error) == (Ending.UNREACHABLE, "The host name was not found.")
+
+
+def test_a_bell_ends_the_wait_for_answers(receiver: Receiver, transport: Transport[str]) -> None:
+    receiver.default = Hang()
+    bell, rope = os.pipe()
+    transport.start("a", receiver.url(), LINES, b"{}")
+    while not receiver.requests:
+        assert transport.poll(0.05, bell) == []
+    os.write(rope, b"!")
+
+    assert transport.poll(60.0, bell) == [], "the request has not timed out yet"
+
+    assert transport.busy == 1
+    os.close(bell)
+    os.close(rope)
 
 
 def test_what_is_abandoned_comes_back_by_its_ticket(

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from select import select
 
 import pytest
 from sqlalchemy import text
@@ -29,6 +30,23 @@ def test_what_is_published_wakes_and_nothing_else_does(
     publish(1)
     assert waker.wait(PATIENCE)
     assert not waker.wait(0.0)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_bell_rings_for_whoever_waits_for_more_than_one_thing(
+    waker: Waker, subscribe: Subscribe, publish: Publish
+) -> None:
+    subscribe(URL)
+    waker.wait(0.0)
+    assert waker.bell is not None
+    assert select([waker.bell], [], [], 0.0)[0] == []
+    publish(1)
+    assert select([waker.bell], [], [], PATIENCE)[0] == [waker.bell]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_has_no_bell(waker: Waker) -> None:
+    assert waker.bell is None
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
