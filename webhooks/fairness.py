@@ -15,6 +15,7 @@ from uuid import UUID
 FAILING_CAP = 2  # requests at once to an endpoint whose last attempt failed
 MOST_PART = 6  # of all slots, one endpoint has at most the sixth part
 LEAST_CAP = 10  # requests at once that any other endpoint may have, however few slots there are
+RETRIES_TURN = 8  # in one of so many claims, retries come first
 ONE_MICROSECOND = timedelta(microseconds=1)  # what a moment is rounded to
 
 
@@ -74,6 +75,7 @@ class Room(NamedTuple):
     again: int  # of these, at most so many that are no first tries
     cap: int  # requests at once to one endpoint
     under_way: Mapping[str, int]  # by subscription: its id in hexadecimal
+    again_first: bool = False  # whether it is the retries' turn to come before first tries
 
     def for_lane(self, lane: str, *, is_failing: bool) -> int:
         """Return how many more requests to an endpoint may be under way."""
@@ -99,6 +101,14 @@ def cap(slots: int, free: int) -> int:
     many endpoints hang for the first time, something is left for all others.
     """
     return max(1, min(max(min(LEAST_CAP, slots), slots // MOST_PART), free // 2))
+
+
+def is_turn_of_retries(claims: int) -> bool:
+    """Tell whether retries come first in the next claim, given how many there were.
+
+    Now and then they do, as an endpoint that always has something new would never get its old.
+    """
+    return claims % RETRIES_TURN == RETRIES_TURN - 1
 
 
 def share_for_retries(slots: int) -> int:

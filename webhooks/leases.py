@@ -136,7 +136,7 @@ _ATTEMPT = Direct(insert(_attempt), _COLUMNS)
 
 
 def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room: Room) -> Claim:
-    """Take deliveries for the length of the lease: fairly by endpoint, first tries first.
+    """Take deliveries for the length of the lease: fairly by endpoint, mostly first tries first.
 
     What another worker is just taking is passed over. What its subscriber may not have any more, by
     what the key may do at this moment, is dropped instead, with the reason.
@@ -174,9 +174,10 @@ def _serve(
 ) -> Claim:
     """Take from these lanes what there is room for."""
     picking = Picking(session, turns, room, now)
-    picking.pick(FIRST_TRIES, room.total)
-    if room.again and not picking.is_full:
-        picking.pick(RETRIES, room.again)
+    kinds = [(FIRST_TRIES, room.total), (RETRIES, room.again)]
+    for statements, budget in reversed(kinds) if room.again_first else kinds:
+        if budget and not picking.is_full:
+            picking.pick(statements, budget)
     connection = session.connection()
     for reason, ids in picking.dropped.items():
         connection.execute(_DROP, {"ids": ids, "now": now, "reason": reason})

@@ -111,6 +111,7 @@ class Worker:
         )
         self._under_way = Counter[str]()  # requests, by lane
         self._again = 0  # of these, no first tries
+        self._claims = 0
         self._results: list[Result] = []  # not yet written
         self._oldest_result = 0.0  # by the monotonic clock, like the next four
         self._next_look = 0.0
@@ -263,8 +264,10 @@ class Worker:
                 max(0, min(again, room)),
                 fairness.cap(self._slots, self._transport.free),
                 self._under_way,
+                again_first=fairness.is_turn_of_retries(self._claims),
             ),
         )
+        self._claims += 1
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
             self._emptied |= dict.fromkeys(claim.emptied, again_at)

@@ -144,15 +144,15 @@ class Queue(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule(worker=WORKERS, most=st.integers(1, 8))
-    def claim(self, worker: str, most: int) -> None:
+    @rule(worker=WORKERS, most=st.integers(1, 8), again_first=st.booleans())
+    def claim(self, worker: str, most: int, again_first: bool) -> None:
         bag = self.bags[worker]
         under_way = Counter(job.lane for job in bag)
         jobs: list[Job] = []
         more, turns = True, 0
         while more and not jobs and turns <= ENDPOINTS:
             self.clock.advance(0.001)
-            jobs, more, *_ = self.tower.claim(worker, Room(most, most, CAP, under_way))
+            jobs, more, *_ = self.tower.claim(worker, Room(most, most, CAP, under_way, again_first))
             turns += 1
         now = self.clock.now()
         if not jobs:

@@ -11,7 +11,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.webhooks.conftest import Publish, Subscribe
-from webhooks import lanes, leases, retry
+from webhooks import fairness, lanes, leases, retry
 from webhooks.choices import Choices
 from webhooks.fairness import Room
 from webhooks.health import Health
@@ -42,12 +42,12 @@ class Desk:
         self._database = database
         self._clock = clock
 
-    def claim(self, limit: int = 10, owner: str = "one") -> list[Job]:
-        return self.claim_all(limit, owner).jobs
+    def claim(self, limit: int = 10, owner: str = "one", *, again_first: bool = False) -> list[Job]:
+        return self.claim_all(limit, owner, again_first=again_first).jobs
 
-    def claim_all(self, limit: int = 10, owner: str = "one") -> Claim:
+    def claim_all(self, limit: int = 10, owner: str = "one", *, again_first: bool = False) -> Claim:
         with self._database.session() as session, writing(session):
-            now, room = self._clock.now(), Room(limit, limit, limit, {})
+            now, room = self._clock.now(), Room(limit, limit, limit, {}, again_first)
             leases.recall(session, now)
             return leases.claim(session, now=now, owner=owner, lease=MINUTE, room=room)
 
@@ -374,3 +374,21 @@ def test_retries_take_no_more_than_their_share_of_a_claim(
         jobs = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room).jobs
 
     assert sorted(job.attempts for job in jobs) == [0] * 6 + [1] * 2
+
+
+def test_a_retry_has_its_turn_though_there_is_always_something_new(
+    desk: Desk, publish: Publish, clock: ManualClock
+) -> None:
+    publish()
+    [job] = desk.claim()
+    desk.settle([job], BROKEN)
+    clock.advance(timedelta(days=1))
+
+    claimed: list[Job] = []
+    for number in range(fairness.RETRIES_TURN):
+        publish(number)
+        publish(number)
+        claimed += desk.claim(1, again_first=fairness.is_turn_of_retries(number))
+
+    assert [one.attempts for one in claimed] == [*[0] * (fairness.RETRIES_TURN - 1), 1]
+    assert claimed[-1].delivery_id == job.delivery_id
