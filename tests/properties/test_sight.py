@@ -1,11 +1,11 @@
-"""Whatever becomes of scopes, people, keys and meetings, in whatever order: nothing reaches a key,
-by asking or by being sent, that lies outside what it may see at that moment; and all else does.
+"""Whatever becomes of scopes, people, keys, meetings and bookings, in whatever order: nothing
+reaches a key, by asking or by being sent, that lies outside what it may see at that moment; and all
+else does.
 
-The model is a few flat facts: what each key was granted, who is who, how each meeting is now, and
-which deliveries wait. What is handed to the transport is what a claim returns.
+The model is a few flat facts: what each key was granted, who is who, how each meeting and booking
+is now, and which deliveries wait. What is handed to the transport is what a claim returns.
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -19,8 +19,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from connector.bookings import events as booking_events
+from connector.bookings import publishing
+from connector.bookings.store import Bookings
 from connector.meetings.events import event_types
 from connector.meetings.links import Links
 from connector.meetings.queries import MeetingsQuery
@@ -39,24 +42,30 @@ from keystore.scopes import DataScope
 from keystore.vault import Vault
 from keystore.verification import Verification
 from tests.conftest import PASSWORD, QUICK_HASHER
+from tests.connector.bookings import support as pages
+from tests.connector.bookings.support import BOOKED, CANCELED, RESCHEDULED
 from tests.connector.meetings.support import NOTES, read
 from webhooks import leases, outbox
 from webhooks.catalog import Catalog
 from webhooks.fairness import Room
 from webhooks.health import Health
+from webhooks.models import Event
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
 from webhooks.retry import Decision, Delivered, Retry
 from webhooks.subscriptions import Subscriptions
 
-KINDS = ["AINOTE", "new_conversation", "notes.ready", "meeting.ended", "privacy.changed"]
-TALK = {"meetings:read", "notes:read", "transcripts:read", "webhooks:manage"}
+READ = {"meetings:read", "webhooks:manage"}
+TALK = READ | {"notes:read", "transcripts:read"}
 NEEDS = {
     "AINOTE": TALK,
     "new_conversation": TALK,
-    "notes.ready": {"meetings:read", "webhooks:manage"},
-    "meeting.ended": {"meetings:read", "webhooks:manage"},
-    "privacy.changed": {"meetings:read", "webhooks:manage"},
+    "notes.ready": READ,
+    "meeting.ended": READ,
+    "privacy.changed": READ,
+    BOOKED: READ,
+    RESCHEDULED: READ,
+    CANCELED: READ,
 }
 NAMES = ["ada", "mel", "zoe"]
 HOUR = timedelta(hours=1)
@@ -95,21 +104,23 @@ class Holder:
 
 @dataclass(frozen=True)
 class Told:
-    """One delivery that is to come: to this key, of this type, about this meeting."""
+    """One delivery that is to come: to this key, of this type, about this meeting or booking."""
 
     key: int
     kind: str
-    meeting: UUID
+    subject: str
 
 
 @dataclass
 class Shown:
-    """A meeting as it is now."""
+    """A meeting, or the booking of one, as it is now."""
 
     people: frozenset[str]
     private: bool
+    booked: str | None = None  # the subject of the meeting that this is the booking of
     kinds: set[str] = field(default_factory=set)
     was_private: bool | None = None  # when it was saved last
+    moves: int = 0
 
 
 class Sights(RuleBasedStateMachine):
@@ -122,12 +133,14 @@ class Sights(RuleBasedStateMachine):
         vault = Vault([SecretValue("k" * 64)])
         self.keys = Keys(vault, self.clock)
         self.verification = Verification(database, vault, self.clock)
-        self.meetings = Meetings(self.clock, Links(vault, "https://keyhook.example"))
+        links = Links(vault, "https://keyhook.example")
+        self.meetings = Meetings(self.clock, links, [publishing.follow])
+        self.bookings = Bookings(self.clock)
         catalog = Catalog()
-        for event_type in event_types():
+        for event_type in (*event_types(), *booking_events.event_types()):
             catalog.register(event_type)
         self.subscriptions = Subscriptions(vault, self.clock, catalog)
-        self.shown: dict[UUID, Shown] = {}
+        self.shown: dict[str, Shown] = {}
         self.waiting: list[Told] = []
         self.subscribed: dict[UUID, tuple[int, str]] = {}
 
@@ -168,7 +181,7 @@ class Sights(RuleBasedStateMachine):
                 granted=everything,
                 actor=SYSTEM,
             )
-        for kind in KINDS:
+        for kind in NEEDS:
             with self.database.session() as session:
                 made = self.subscriptions.subscribe(
                     session,
@@ -231,23 +244,46 @@ class Sights(RuleBasedStateMachine):
 
     @rule(people=some_people, private=st.booleans(), notes=st.booleans())
     def a_meeting_ends(self, people: frozenset[str], *, private: bool, notes: bool) -> None:
-        uuid = uuid4()
-        self.shown[uuid] = Shown(people, private)
-        self._save(uuid, notes=notes)
+        subject = str(uuid4())
+        self.shown[subject] = Shown(people, private)
+        self._save(subject, notes=notes)
 
     @rule(data=st.data(), people=some_people, private=st.booleans(), notes=st.booleans())
     def a_meeting_changes(
         self, data: st.DataObject, people: frozenset[str], *, private: bool, notes: bool
     ) -> None:
-        if self.shown:
-            uuid = data.draw(st.sampled_from(sorted(self.shown)))
-            self.shown[uuid].people, self.shown[uuid].private = people, private
-            self._save(uuid, notes=notes)
+        subject = data.draw(st.sampled_from(self._meetings()))
+        self.shown[subject].people, self.shown[subject].private = people, private
+        self._save(subject, notes=notes)
 
-    def _save(self, uuid: UUID, *, notes: bool) -> None:
-        shown = self.shown[uuid]
+    @rule(data=st.data(), name=st.sampled_from(NAMES), private=st.booleans())
+    def a_meeting_is_booked(self, data: st.DataObject, name: str, *, private: bool) -> None:
+        meeting, subject = data.draw(st.sampled_from(self._meetings())), f"booking:{uuid4()}"
+        self.shown[subject] = Shown(frozenset({name}), private, meeting)
+        self._book(subject, BOOKED)
+
+    @rule(data=st.data(), name=st.sampled_from(NAMES), private=st.booleans())
+    def a_booking_is_moved(self, data: st.DataObject, name: str, *, private: bool) -> None:
+        if standing := [one for one in self._bookings() if CANCELED not in self.shown[one].kinds]:
+            subject = data.draw(st.sampled_from(standing))
+            self.shown[subject].people, self.shown[subject].private = frozenset({name}), private
+            self._book(subject, RESCHEDULED)
+
+    @rule(data=st.data())
+    def a_booking_is_canceled(self, data: st.DataObject) -> None:
+        if bookings := self._bookings():
+            self._book(data.draw(st.sampled_from(bookings)), CANCELED)
+
+    def _meetings(self) -> list[str]:
+        return sorted(one for one, shown in self.shown.items() if shown.booked is None)
+
+    def _bookings(self) -> list[str]:
+        return sorted(one for one, shown in self.shown.items() if shown.booked is not None)
+
+    def _save(self, subject: str, *, notes: bool) -> None:
+        shown = self.shown[subject]
         given = read(
-            subject=str(uuid),
+            subject=subject,
             organizer_email="zed@elsewhere.example",
             is_private=shown.private,
             attendees=[
@@ -257,30 +293,60 @@ class Sights(RuleBasedStateMachine):
             **({"notes": NOTES} if notes else {}),
         )
         with self.database.session() as session:
-            self.meetings.save(session, Sight(self.organization.id), uuid, given)
-        told = {"meeting.ended", *(NEEDS if notes else ())} - {"privacy.changed"}
+            self.meetings.save(session, Sight(self.organization.id), UUID(subject), given)
+        told = {"meeting.ended"}
+        if notes:
+            told |= {"AINOTE", "new_conversation", "notes.ready"}
         happened = told - shown.kinds
-        shown.kinds |= told
         if shown.was_private not in {None, shown.private}:
             happened.add("privacy.changed")
-            shown.kinds.add("privacy.changed")
         shown.was_private = shown.private
+        self._told(subject, happened)
+
+    def _book(self, subject: str, kind: str) -> None:
+        shown = self.shown[subject]
+        if kind == CANCELED and CANCELED in shown.kinds:
+            return
+        [name] = shown.people
+        shown.moves += kind == RESCHEDULED
+        begin = datetime(2026, 5, 4, tzinfo=UTC) + shown.moves * HOUR
+        given = pages.read(
+            meeting_uuid=shown.booked,
+            state="canceled" if kind == CANCELED else "booked",
+            is_private=shown.private,
+            event_start_time=begin.isoformat(),
+            event_end_time=(begin + HOUR).isoformat(),
+            organizer_email="zed@elsewhere.example",
+            booker_email=None,
+            invitee_details={"email": f"{name.upper()}@{self.at}"},
+        )
+        with self.database.session() as session:
+            uuid = UUID(subject.removeprefix("booking:"))
+            self.bookings.save(session, Sight(self.organization.id), uuid, given)
+        self._told(subject, {kind})
+
+    def _told(self, subject: str, happened: set[str]) -> None:
+        self.shown[subject].kinds |= happened
         self.waiting += [
-            Told(number, kind, uuid)
+            Told(number, kind, subject)
             for kind in happened
             for number in range(3)
-            if self._may_get(number, kind, uuid)
+            if self._may_get(number, kind, subject)
         ]
 
     @rule(arrives=st.booleans())
     def send(self, *, arrives: bool) -> None:
         """All that is due: it arrives, or it fails and is due again later."""
-        expected = [one for one in self.waiting if self._may_get(one.key, one.kind, one.meeting)]
+        expected = [one for one in self.waiting if self._may_get(one.key, one.kind, one.subject)]
         jobs = []
         while more := self._claim():
             jobs += more
+        with self.database.session() as session, session.begin():
+            wanted = Event.organization_id == self.organization.id
+            rows = session.execute(select(Event.id, Event.subject).where(wanted)).all()
+        subjects = {row.id.hex: row.subject for row in rows}
         handed = [
-            Told(*self.subscribed[lane], UUID(json.loads(job.body)["uuid"]))
+            Told(*self.subscribed[lane], subjects[job.event_id])
             for job in jobs
             # Others are a former, failed run's.
             if (lane := job.endpoint.subscription_id) in self.subscribed
@@ -305,9 +371,13 @@ class Sights(RuleBasedStateMachine):
             return None
         return holder.granted if holder.owner.is_admin else holder.granted - {"keys:manage"}
 
-    def _may_see(self, number: int, uuid: UUID) -> bool:
-        holder, shown = self.holders[number], self.shown[uuid]
-        if shown.private and holder.data in {"user_non_private", "org_non_private"}:
+    def _may_see(self, number: int, subject: str) -> bool:
+        holder, shown = self.holders[number], self.shown[subject]
+        meeting = shown if shown.booked is None else self.shown[shown.booked]
+        if (shown.private or meeting.private) and holder.data in {
+            "user_non_private",
+            "org_non_private",
+        }:
             return False
         return holder.data.startswith("org_") or holder.owner_name in shown.people
 
@@ -318,9 +388,10 @@ class Sights(RuleBasedStateMachine):
             now = self.clock.now()
             return leases.claim(session, now=now, owner="one", lease=HOUR, room=room).jobs
 
-    def _may_get(self, number: int, kind: str, uuid: UUID) -> bool:
+    def _may_get(self, number: int, kind: str, subject: str) -> bool:
         operations = self._rights(number)
-        return operations is not None and NEEDS[kind] <= operations and self._may_see(number, uuid)
+        allowed = operations is not None and NEEDS[kind] <= operations
+        return allowed and self._may_see(number, subject)
 
     @invariant()
     def z1_a_key_sees_what_it_may_and_nothing_else(self) -> None:
@@ -332,20 +403,20 @@ class Sights(RuleBasedStateMachine):
             if proved is None or operations is None:
                 continue
             assert proved.scopes == operations
-            seen = {str(uuid) for uuid in self.shown if self._may_see(number, uuid)}
+            seen = {one for one in self._meetings() if self._may_see(number, one)}
             sight = Sight.of(self.organization.id, proved.rights)
             query = MeetingsQuery(*ALWAYS, page_size=1000)
             with self.database.session() as session:
                 found = self.meetings.list(session, sight, query)
             assert {one.subject for one in found.results} == seen
             assert found.count == len(seen)
-            for kind in KINDS:
+            for kind in NEEDS:
                 with self.database.session() as session:
                     told = outbox.recent(session, self.organization.id, kind, 1000, proved.rights)
                 assert {event.subject for event in told} == {
-                    str(uuid)
-                    for uuid, shown in self.shown.items()
-                    if kind in shown.kinds and self._may_get(number, kind, uuid)
+                    subject
+                    for subject, shown in self.shown.items()
+                    if kind in shown.kinds and self._may_get(number, kind, subject)
                 }
 
     def teardown(self) -> None:
