@@ -74,8 +74,8 @@ def end(
 ) -> None:
     """End those among some subscriptions that have not ended, and drop what waits for them.
 
-    A request that is under way cannot be called back: its worker
-    keeps the lease, so that it can record what came of it, and sends nothing more.
+    A request that is under way cannot be called back: its worker keeps the lease, so that it can
+    record what came of it, and sends nothing more.
     """
     active = session.scalars(
         select(Subscription)

@@ -210,13 +210,13 @@ def settle(
         health.note(session, _news(results), now)
         _call_for_retries(session, changed, now)
     connection = session.connection()
-    held = {
+    stored = {
         (delivery_id, token): more
         for delivery_id, token, *more in _HELD.rows(
             connection, ids=[one.job.delivery_id for one in results]
         )
     }
-    ours = [one for one in results if (one.job.delivery_id, one.job.token) in held]
+    ours = [one for one in results if (one.job.delivery_id, one.job.token) in stored]
     delivered = [one.job.delivery_id for one in ours if isinstance(one.decision, Delivered)]
     if delivered:
         _DELIVERED.run(connection, ids=delivered, now=now)
@@ -224,7 +224,7 @@ def settle(
         _UNDELIVERED.run_many(
             connection,
             [
-                _undelivered(one, held[one.job.delivery_id, one.job.token], now)
+                _undelivered(one, stored[one.job.delivery_id, one.job.token], now)
                 for one in ours
                 if not isinstance(one.decision, Delivered)
             ],
@@ -303,12 +303,12 @@ def _call_for_retries(session: Session, results: Sequence[Result], now: datetime
     lanes.call(session, turns)
 
 
-def _undelivered(result: Result, held: Sequence[str | None], now: datetime) -> dict[str, object]:
+def _undelivered(result: Result, stored: Sequence[str | None], now: datetime) -> dict[str, object]:
     """Return what becomes of a delivery that did not arrive.
 
-    held: its state and why it was dropped, as it may have been meanwhile.
+    stored: its state and why it was dropped, as it may have been meanwhile.
     """
-    state, dropped_because = held
+    state, dropped_because = stored
     decision = result.decision
     row: dict[str, object] = {"row": result.job.delivery_id, "free": 0, "due_at": now}
     row |= {"finished_at": now, "reason": None}
