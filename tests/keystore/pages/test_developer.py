@@ -235,6 +235,23 @@ def test_a_planned_regeneration_leaves_the_old_secret_at_work_until_it_is_finish
     assert "Old secret" not in ada.get(key_page).text
 
 
+def test_in_an_overlap_the_page_tells_which_secret_is_still_used_when_and_from_where(
+    ada: Browser, issued: Issued, key_page: str, services: Services, clock: ManualClock
+) -> None:
+    ada.submit(f"{key_page}regenerate/", how="planned", hours="4")
+    clock.advance(3600)
+    old_secret = issued.client_secret.reveal()
+    caller = services.verification.by_secret(issued.key.client_key, old_secret)
+    assert caller is not None
+    services.uses.note(caller, address="198.51.100.7", agent="Zapier")
+    services.uses.flush(services.db)
+
+    new, old = ada.get(key_page).text.split("Old secret")
+
+    assert "Not used yet." in new
+    assert re.search(r"Last used .*1 Jan 2026, 01:00.* from 198\.51\.100\.7\.", old)
+
+
 def test_an_overlap_ends_by_itself(
     ada: Browser, issued: Issued, key_page: str, works: Works, clock: ManualClock
 ) -> None:
