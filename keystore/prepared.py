@@ -137,9 +137,12 @@ class Direct:
         if form.from_columns:
             rows = [list(row) for row in rows]
             for at, convert in form.from_columns:
+                known = {None: None}  # the same values are converted once
                 for row in rows:
-                    if row[at] is not None:
-                        row[at] = convert(row[at])
+                    value = row[at]
+                    if value not in known:
+                        known[value] = convert(value)
+                    row[at] = known[value]
         return rows
 
     def run(self, connection: Connection, **values: object) -> None:

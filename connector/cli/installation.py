@@ -85,7 +85,9 @@ def worker(metrics_port: int | None, metrics_host: str) -> None:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    parts.worker().run_forever(stop)
+    made = parts.worker()
+    serving.settle()
+    made.run_forever(stop)
 
 
 @click.group(epilog="Example: keyhook db upgrade")

@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, make_url, select, text, update
 
+from connector.serving import settle
 from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
@@ -42,7 +43,7 @@ from webhooks.worker import Worker
 ROUNDS = 3
 SECONDS = 3  # of wrk in each round
 CONNECTIONS = 64
-DELIVERIES = 20_000
+DELIVERIES = 40_000
 ENDPOINTS = 20
 STARTING = 4.0  # seconds until a process of workers is ready
 BODY = b'{"text": "%s"}' % (b"x" * 2036)  # 2,048 bytes
@@ -121,6 +122,7 @@ def by_worker(database: Database, url: str) -> float:
     worker = Worker(database, VAULT, CLOCK, allow_networks=LOOPBACK, observer=count)
     stop = threading.Event()
     thread = threading.Thread(target=worker.run_forever, args=(stop,))
+    settle()
     begin = time.monotonic()
     thread.start()
     all_recorded.wait()
@@ -170,7 +172,9 @@ def work(address: str, name: str, processor: int) -> None:
     os.sched_setaffinity(0, {processor})
     own_address = make_url(address).update_query_dict({"application_name": name})
     database = Database(own_address.render_as_string(hide_password=False))
-    Worker(database, VAULT, CLOCK, allow_networks=LOOPBACK).run_forever(threading.Event())
+    worker = Worker(database, VAULT, CLOCK, allow_networks=LOOPBACK)
+    settle()
+    worker.run_forever(threading.Event())
 
 
 def attempts(database: Database) -> int:

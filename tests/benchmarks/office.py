@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from connector.serving import settle
 from keystore import scopes
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM
@@ -218,6 +219,7 @@ def until(true: Callable[[], bool]) -> None:
 def main(database_url: str) -> None:
     """Be the worker."""
     made = Worker(Database(database_url), VAULT, SystemClock(), allow_networks=LOOPBACK)
+    settle()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     made.run_forever(threading.Event())
