@@ -167,9 +167,17 @@ class Sights(RuleBasedStateMachine):
                 )
             self.people[name] = Person(user.id, name == "ada")
         self.holders = [self._holder(number) for number in range(3)]
-        for private in (False, True):  # so that something waits whatever comes next
+        # Keys of several kinds, and something for each, whatever comes next.
+        everything = frozenset(scopes.OPERATIONS)
+        self.rescope(1, everything, DataScope.ORG_NON_PRIVATE, "ada")
+        self.rescope(2, everything, DataScope.USER_NON_PRIVATE, "mel")
+        for private in (False, True):
             self.a_meeting_ends(frozenset({"ada"}), private=private, notes=True)
             self.a_meeting_ends(frozenset({"mel"}), private=private, notes=False)
+        for meeting in self._meetings():
+            subject = f"booking:{uuid4()}"
+            self.shown[subject] = Shown(frozenset({"mel"}), private=False, booked=meeting)
+            self._book(subject, BOOKED)
 
     def _holder(self, number: int) -> Holder:
         everything = frozenset(scopes.OPERATIONS)

@@ -9,8 +9,8 @@ What would be found by chance is left out. A window of hexadecimal digits alone 
 digest, and one without a digit in any text; of the 25 windows of a Client Secret that costs two.
 Runs of nothing else are not even kept. A window that some secret's public part holds as well does
 not count either. What remains is other random text, such as a session's cookie. Of that a whole run
-leaves about 12 million characters, and it issues 40,000 secrets: 8 characters of one of them would
-stand somewhere among the traces of other tests in every second run, 12 in one of a million.
+leaves about 12 million characters, and it issues 40,000 secrets: 8 characters of one of them stand
+somewhere in the traces of another test in one run of a few, 12 in none of half a million.
 """
 
 import copy
