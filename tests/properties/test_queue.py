@@ -245,7 +245,7 @@ class Queue(RuleBasedStateMachine):
         self.clock.advance(timedelta(days=2))
         self.somebody_sweeps()
         for _ in range(len(self.waiting) + ENDPOINTS):
-            self.claim("one", 8)
+            self.claim("one", 8, again_first=False)
             if self.bags["one"]:
                 self.settle("one", 200, 8)
         assert not self.waiting
