@@ -2,9 +2,8 @@
 
 Python runs one thread at a time. A request that looks something up in SQLite lets go of the
 interpreter for a few microseconds, another thread takes it, and the first one waits until that one
-lets go in turn. With four threads this nearly doubles the processor time of a short request. So
-each waits here until the one before has ended; but not for one that takes long, as a password check
-does: those go side by side.
+lets go in turn; that costs more than the look-up. So each waits here until the one before has
+ended; but not for one that takes long, as a password check does: those go side by side.
 """
 
 from collections.abc import Iterable

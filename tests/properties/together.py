@@ -10,7 +10,6 @@ from sqlalchemy.engine import Engine
 
 PATIENCE = 30.0  # seconds; only reached when something is wrong
 BLOCKED = 0.1  # seconds after which one that has not ended is taken to wait for the other
-
 STILL_BLOCKED = 0.02  # seconds to see whether it has gone on
 
 
