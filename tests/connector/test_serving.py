@@ -1,5 +1,6 @@
 """Several processes on one database: what one is told, every other knows at the next request."""
 
+import gc
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import requests
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from connector import serving
 from connector.app import Parts, assemble
 from keystore.audit import SYSTEM
 from keystore.credentials import SecretValue
@@ -363,3 +365,14 @@ def test_a_process_that_is_told_to_stop_first_writes_down_what_it_has_noted(
 
     with here.services.db.session() as session:
         assert set(here.services.uses.last(session, [issued.key.id])) == {issued.key.id}
+
+
+def test_the_collector_passes_over_what_was_there_at_the_start() -> None:
+    before = gc.get_threshold()
+    try:
+        serving.settle()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() > before
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
