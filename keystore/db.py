@@ -35,6 +35,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from keystore.commits import Commits
 from keystore.prepared import Prepared, Reader
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -166,6 +167,8 @@ class Database:
         )
         self._fast_reader = Reader(self.engine)
         self._counter = Reader(_engine(url, counting=True))
+        path = make_url(url).database if self.is_sqlite else None
+        self._commits = Commits(path, self.raw_connection) if path else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -183,6 +186,13 @@ class Database:
     def counting(self, statement: ReturnsRows) -> Prepared:
         """Return a statement for counting: a power cut may undo it, and it never waits for long."""
         return Prepared(self._counter, statement)
+
+    def mark(self) -> bytes | None:
+        """Return what is different after each commit, by whatever process; costs hardly anything.
+
+        None: nothing but a look into the database tells, as on PostgreSQL.
+        """
+        return None if self._commits is None else self._commits.mark()
 
     def raw_connection(self) -> Any:
         """Return a new connection of the driver's own, which the caller closes."""
@@ -217,6 +227,8 @@ class Database:
         self._fast_reader.dispose()
         self._counter.dispose()
         self.engine.dispose()
+        if self._commits is not None:
+            self._commits.close()
 
 
 @contextmanager

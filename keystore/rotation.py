@@ -11,7 +11,7 @@ All spans of time are half open: what is good until a moment is good strictly be
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from keystore.errors import (
@@ -27,6 +27,7 @@ NO_OVERLAP = timedelta(0)  # for a secret that somebody else has seen
 DEFAULT_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=7)
 LEAK_OVERLAP = timedelta(hours=24)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class SecretState(StrEnum):
@@ -178,3 +179,9 @@ def lapsed(state: SecretState, until: datetime | None, key: KeyLife, now: dateti
     if state is SecretState.RETIRING and until is not None and now >= until:
         return True
     return state is SecretState.DEAD or key.state(now) in {KeyState.EXPIRED, KeyState.DELETED}
+
+
+def end(state: SecretState, until: datetime | None, key: KeyLife) -> datetime:
+    """Return when a secret that opens its key now will do so no more, if nobody does anything."""
+    own = until if state is SecretState.RETIRING else None
+    return min(own or NEVER, key.expires_at or NEVER)

@@ -1,7 +1,9 @@
 """Who is calling: the one place where a Client Secret or an access token is checked.
 
-What is read here is read anew for each request, so that a change made by any process counts from
-the next request on. Nothing is remembered but the highest time seen.
+A change made by any process counts from the next request on. So what is read here is read anew for
+each request; where it can be told that nothing was committed since (`Database.mark`), a pair that
+was found valid is so until its time is over. Of one that was not, nothing is remembered: whether a
+Client Key is in use could be seen from how fast it is refused. The highest time seen is kept, too.
 """
 
 import json
@@ -17,6 +19,7 @@ from sqlalchemy.orm import aliased
 
 from keystore import credentials, rotation, scopes
 from keystore.clock import Clock, rising
+from keystore.commits import UntilCommit
 from keystore.db import Database, writing
 from keystore.models import AccessToken, Key, Organization, Role, Secret, User
 from keystore.rotation import KeyLife, SecretState
@@ -134,6 +137,7 @@ class Verification:
         self._clock = rising(clock)
         self._by_client_key = db.prepared(_BY_CLIENT_KEY)
         self._by_token = db.prepared(_BY_TOKEN)
+        self._valid = UntilCommit[tuple[str, str], tuple[VerifiedKey, datetime]]()
 
     def by_secret(self, client_key: str, client_secret: str) -> VerifiedKey | None:
         """Return whose credential this is, or None for whatever reason it is not valid.
@@ -145,8 +149,12 @@ class Verification:
         """
         if not credentials.well_formed(client_key, client_secret):
             return None
-        rows = self._by_client_key(client_key=client_key)
         digests, among = self._vault.digests(client_secret), self._vault.among
+        mark, pair = self._db.mark(), (client_key, digests[0])
+        valid = self._valid.get(mark, pair)
+        if valid is not None and self._clock.now() < valid[1]:
+            return valid[0]
+        rows = self._by_client_key(client_key=client_key)
         matching = [row for row in rows if among(row.digest, digests)]
         for _ in range(len(rows), MOST_ALIVE):
             among(self._vault.dummy_digest, digests)
@@ -164,7 +172,11 @@ class Verification:
         if not is_right & works:
             return None
         granted = _rights(row)
-        return None if granted is None else _verified(row, granted)
+        if granted is None:
+            return None
+        verified = _verified(row, granted)
+        self._valid.put(mark, pair, (verified, rotation.end(row.state, row.until, life)))
+        return verified
 
     def by_token(self, text: str) -> VerifiedToken | None:
         """Return what this token may do, or None for whatever reason it is not valid.

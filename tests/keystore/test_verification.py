@@ -219,6 +219,60 @@ def test_a_dead_secret_that_is_still_in_use_makes_nobody_write(
     assert [sql.split()[0] for sql in asked] == ["SELECT"]
 
 
+def test_a_right_secret_is_looked_up_again_after_any_commit(
+    database: Database, keys: Keys, verification: Verification, issued: Issued
+) -> None:
+    """On PostgreSQL each time, as nothing tells there whether there was one."""
+    looks = []
+    for number in range(4):
+        with statements(database) as asked:
+            assert verification.by_secret(*right([issued])) is not None
+        looks.append(len(asked))
+        if number == 1:
+            with database.session() as session:
+                keys.rename(
+                    session,
+                    issued.key.id,
+                    organization_id=issued.key.organization_id,
+                    name="renamed",
+                    actor=SYSTEM,
+                )
+
+    assert looks == ([1, 0, 1, 0] if database.is_sqlite else [1, 1, 1, 1])
+
+
+def test_of_a_wrong_pair_nothing_is_remembered(
+    database: Database, verification: Verification, issued: Issued
+) -> None:
+    for pair in (wrong([issued]), unknown()):
+        for _ in range(3):
+            with statements(database) as asked:
+                assert verification.by_secret(*pair) is None
+            assert len(asked) == 1
+
+
+@pytest.mark.parametrize("how", ["retiring", "expired"])
+def test_a_secret_in_use_ends_at_its_time_though_nobody_commits_anything(
+    database: Database,
+    keys: Keys,
+    vault: Vault,
+    issued: Issued,
+    clock: ManualClock,
+    how: str,
+) -> None:
+    verification = Verification(database, vault, clock)
+    ends_at = clock.now() + timedelta(hours=1)
+    end(database, keys, clock, issued, how)
+    assert verification.by_secret(*right([issued])) is not None
+
+    clock.advance(ends_at - clock.now() - timedelta(microseconds=1))
+    assert verification.by_secret(*right([issued])) is not None
+    clock.advance(timedelta(microseconds=1))
+    assert verification.by_secret(*right([issued])) is None
+    clock.advance(timedelta(hours=-1))
+    assert verification.by_secret(*right([issued])) is None
+
+
 class Meddler(ManualClock):
     """A clock during a look at which somebody else does something, once."""
 
@@ -259,12 +313,13 @@ def end(database: Database, keys: Keys, clock: ManualClock, issued: Issued, how:
     key = issued.key
     with database.session() as session:
         match how:
-            case "retired":
+            case "retired" | "retiring":
                 keys.regenerate(
                     session,
                     key.id,
                     organization_id=key.organization_id,
                     generation=1,
+                    overlap=timedelta(hours=1 if how == "retiring" else 0),
                     actor=SYSTEM,
                 )
             case "disabled":
