@@ -1,8 +1,7 @@
 """How an idle worker learns that something was published, without asking all the time.
 
-PostgreSQL tells (LISTEN/NOTIFY); of SQLite one number is read, which changes with each commit of
-anybody else (`PRAGMA data_version`). Either may fail to: whoever waits here looks for work now and
-then all the same.
+PostgreSQL tells (LISTEN/NOTIFY); of SQLite it can be seen that somebody has committed something
+(`Database.mark`). Either may fail to: whoever waits here looks for work now and then all the same.
 """
 
 import logging
@@ -14,7 +13,7 @@ import psycopg
 from keystore.db import Database
 from webhooks.lanes import CHANNEL
 
-PEEK_PAUSE = 0.01  # seconds between two looks at SQLite's number
+PEEK_PAUSE = 0.005  # seconds between two looks at SQLite's mark
 REPAIR_PAUSE = 5.0  # seconds before a broken connection is made anew
 
 log = logging.getLogger(__name__)
@@ -39,24 +38,24 @@ class Waker(Protocol):
 
 def waker(db: Database) -> Waker:
     """Return what suits a database; opens no connection yet."""
-    return DataVersion(db) if db.is_sqlite else Listener(db)
+    return Watch(db) if db.is_sqlite else Listener(db)
 
 
-class DataVersion:
-    """Watches SQLite's number."""
+class Watch:
+    """Sees SQLite's commits."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._connection: Any = None
-        self._seen = -1
+        self._seen: bytes | None = None
 
     def wait(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while not self._has_changed():
+        while (mark := self._db.mark()) == self._seen:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
             time.sleep(min(PEEK_PAUSE, left))
+        self._seen = mark
         return True
 
     @property
@@ -64,16 +63,7 @@ class DataVersion:
         return None
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _has_changed(self) -> bool:
-        if self._connection is None:
-            self._connection = self._db.raw_connection()
-        before = self._seen
-        self._seen = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return self._seen != before
+        pass
 
 
 class Listener:
