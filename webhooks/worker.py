@@ -1,9 +1,9 @@
 """The worker: claim, send, record, again and again.
 
-One thread does it all. It keeps as many requests under way as it has slots, and each visit to the
-database is one short write transaction that records what has come back and claims what is to go
-out next. No transaction is open while a receiver is waited for, so a slow one costs a slot and
-nothing else; and a worker that is killed leaves leases behind, which run out.
+One thread keeps as many requests under way as there are slots. A second one visits the database
+meanwhile, for the first: each visit is one short write transaction that records what has come back
+and claims what is to go out next. No transaction is open while a receiver is waited for, so a slow
+one costs a slot and nothing else; and a worker that is killed leaves leases behind, which run out.
 """
 
 import logging
@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from random import SystemRandom
 from typing import NamedTuple
 from uuid import UUID
@@ -24,6 +25,7 @@ from keystore.db import Database, writing
 from keystore.vault import Vault
 from webhooks import fairness, hold, lanes, leases, narrowing, retry
 from webhooks.addresses import Network
+from webhooks.aside import Aside
 from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
@@ -112,7 +114,9 @@ class Worker:
         self._under_way = Counter[str]()  # requests, by lane
         self._again = 0  # of these, no first tries
         self._claims = 0
-        self._results: list[Result] = []  # not yet written
+        self._results: list[Result] = []  # to be written at the next visit
+        self._aside = Aside[list[Job]]()  # where visits are made
+        self._taken: list[Result] = []  # along, on the visit that is being made
         self._oldest_result = 0.0  # by the monotonic clock, like the next four
         self._next_look = 0.0
         self._next_sweep = 0.0
@@ -142,9 +146,10 @@ class Worker:
                 _stumbled("The worker goes on in a moment", error)
                 stop.wait(ERROR_PAUSE)
         try:
-            self._wind_down()
+            self._wind_down(stop)
         except SQLAlchemyError as error:
             _stumbled("Some results were not written; their deliveries will be sent again", error)
+        self._aside.close()
 
     def close(self) -> None:
         """Hang up every connection that was kept."""
@@ -152,16 +157,17 @@ class Worker:
         self._waker.close()
 
     def _turn(self, stop: threading.Event) -> None:
-        now = time.monotonic()
-        room = min(self._transport.free, self._batch)
-        writing_now = self._must_write(now)
-        # When there is more to fetch, wait for a whole batch of room, or for a reason to write.
-        fetching = not self._dry and (room == self._batch or writing_now)
-        looking = room > 0 and (fetching or now >= self._next_look)
-        if looking or writing_now:
-            self._launch(self._exchange(room if looking else 0), stop)
-        self._beat(now)
-        self._run_errands(now)
+        if not self._aside.is_busy:
+            now = time.monotonic()
+            self._beat(now)
+            self._run_errands(now)
+            self._set_out(now)
+        if self._aside.is_busy:
+            if self._transport.busy:
+                self._collect(BUSY_PAUSE, self._aside.bell)
+            if self._aside.is_done or not self._transport.busy:
+                self._launch(self._fetch(self._aside.fetch), stop)
+            return
         if self._transport.busy:
             self._collect(BUSY_PAUSE, self._waker.bell if self._dry else None)
             woken = self._dry and self._waker.wait(0.0)
@@ -171,6 +177,16 @@ class Worker:
             woken = False
         if woken:
             self._dry, self._next_look = False, 0.0
+
+    def _set_out(self, now: float) -> None:
+        """Begin a visit to the database, if there is a reason for one."""
+        room = min(self._transport.free, self._batch)
+        writing_now = self._must_write(now)
+        # When there is more to fetch, wait for a whole batch of room, or for a reason to write.
+        fetching = not self._dry and (room == self._batch or writing_now)
+        looking = room > 0 and (fetching or now >= self._next_look)
+        if looking or writing_now:
+            self._aside.begin(self._visit(room if looking else 0))
 
     def _idle(self, stop: threading.Event) -> bool:
         """Wait until there may be something to do; tell whether somebody said so."""
@@ -192,28 +208,60 @@ class Worker:
         )
 
     def _exchange(self, room: int) -> list[Job]:
-        """Write the results there are and claim up to `room` deliveries, in one transaction."""
+        """Visit the database at once, and return what was claimed."""
+        return self._fetch(self._visit(room))
+
+    def _visit(self, room: int) -> Callable[[], list[Job]]:
+        """Return a visit to the database, as this moment has it, to claim up to `room` deliveries.
+
+        It takes the results along, which `_fetch` brings back when they could not be written.
+        """
+        self._taken, self._results = self._results, []
+        again = fairness.share_for_retries(self._slots) - self._again
+        space = Room(
+            room,
+            max(0, min(again, room)),
+            fairness.cap(self._slots, self._transport.free),
+            dict(self._under_way),
+            again_first=fairness.is_turn_of_retries(self._claims),
+        )
+        return partial(self._write_and_claim, self._taken, space)
+
+    def _fetch(self, jobs: Callable[[], list[Job]]) -> list[Job]:
+        """Return what a visit has claimed, and tell of what it has written."""
+        try:
+            claimed = jobs()
+        except BaseException:
+            self._results, self._taken = self._taken + self._results, []
+            raise
+        if self._taken and self._observer is not None:
+            try:
+                self._observer(self._taken)
+            except Exception as error:  # noqa: BLE001 - deliveries go on, seen or unseen
+                _stumbled("The observer failed", error)
+        self._taken = []
+        return claimed
+
+    def _write_and_claim(self, results: Sequence[Result], room: Room) -> list[Job]:
+        """Write results and claim deliveries, in one transaction."""
         now = self._clock.now()
         claim = Claim([], more=False)
         with self._db.session() as session:
-            if self._results or (room and self._worth_claiming(session, now)):
+            if results or (room.total and self._worth_claiming(session, now)):
                 try:
                     with writing(session):
-                        written = leases.settle(
-                            session, self._results, now=now, health=self._health
-                        )
-                        if room and self._may_claim(session, now):
+                        written = leases.settle(session, results, now=now, health=self._health)
+                        if room.total and self._may_claim(session, now):
                             claim = self._claim(session, now, room)
                 except StatementError as error:
                     self._hold_until = 0.0
-                    if not self._results or not _is_about_values(error):
+                    if not results or not _is_about_values(error):
                         raise  # the database is away, busy or broken; the results stay with us
-                    self._settle_one_by_one()
+                    self._settle_one_by_one(results)
                     return []
-                if written < len(self._results):
-                    log.warning("%d results came too late", len(self._results) - written)
-                self._let_go_of_results()
-        if room:
+                if written < len(results):
+                    log.warning("%d results came too late", len(results) - written)
+        if room.total:
             pause = DOUBT_PAUSE if self._emptied else IDLE_PAUSE
             if claim.contended:
                 pause = CONTENDED_PAUSE
@@ -244,7 +292,7 @@ class Worker:
         self._hold_until = time.monotonic() + hold.LENGTH.total_seconds() / HEARTBEATS
         return True
 
-    def _claim(self, session: Session, now: datetime, room: int) -> Claim:
+    def _claim(self, session: Session, now: datetime, room: Room) -> Claim:
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_PAUSE
             leases.recall(session, now)
@@ -253,20 +301,7 @@ class Worker:
             lanes.call_forgotten(session, now, doubtful)
             for lane in doubtful:
                 del self._emptied[lane]
-        again = fairness.share_for_retries(self._slots) - self._again
-        claim = leases.claim(
-            session,
-            now=now,
-            owner=self._owner,
-            lease=self._lease,
-            room=Room(
-                room,
-                max(0, min(again, room)),
-                fairness.cap(self._slots, self._transport.free),
-                self._under_way,
-                again_first=fairness.is_turn_of_retries(self._claims),
-            ),
-        )
+        claim = leases.claim(session, now=now, owner=self._owner, lease=self._lease, room=room)
         self._claims += 1
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
@@ -289,13 +324,13 @@ class Worker:
             with self._db.session() as session, writing(session):
                 leases.extend(session, jobs, self._clock.now() + self._lease)
 
-    def _settle_one_by_one(self) -> None:
+    def _settle_one_by_one(self, results: Sequence[Result]) -> None:
         """Write what can be written when something in the batch cannot.
 
         An attempt that cannot be logged still counts: better a gap in the log than a message that
         is sent again and again.
         """
-        for result in self._results:
+        for result in results:
             for logged in (True, False):
                 try:
                     with self._db.session() as session, writing(session):
@@ -305,16 +340,6 @@ class Worker:
                     if not _is_about_values(error):
                         raise
                     _stumbled(f"Delivery {result.job.delivery_id}: a result was refused", error)
-        self._let_go_of_results()
-
-    def _let_go_of_results(self) -> None:
-        """Forget what is written, and tell of it."""
-        written, self._results = self._results, []
-        if written and self._observer is not None:
-            try:
-                self._observer(written)
-            except Exception as error:  # noqa: BLE001 - deliveries go on, seen or unseen
-                _stumbled("The observer failed", error)
 
     def _run_errands(self, now: float) -> None:
         """Do a bit of what is to be done beside delivering."""
@@ -379,8 +404,10 @@ class Worker:
             del self._under_way[job.lane]
         self._again -= bool(job.attempts)
 
-    def _wind_down(self) -> None:
+    def _wind_down(self, stop: threading.Event) -> None:
         """Let requests end, for a while; write what came of them and give back the rest."""
+        if self._aside.is_busy:
+            self._launch(self._fetch(self._aside.fetch), stop)
         deadline = time.monotonic() + self._grace
         while self._transport.busy and time.monotonic() < deadline:
             self._collect(WRITE_DELAY)
