@@ -27,7 +27,10 @@ KEPT_BYTES = 2048  # of an answer, for the log
 #: process may have open as a rule, and that select(2) can watch.
 SPARE = 128
 READ_BYTES = 65_536  # then we hang up; the status has told us what we wanted to know
-NO_SOCKETS_PAUSE = 0.005  # seconds, while libcurl waits for something that is no socket
+#: Descriptors from here on, which a process with many connections has, select(2) does not know, and
+#: libcurl leaves them out of what there is to wait for.
+SELECTABLE = 1024
+BLIND_PAUSE = 0.005  # seconds between two looks at what cannot be waited for
 NAMES_PAUSE = 0.005  # seconds between two looks at what was looked up
 
 T = TypeVar("T")
@@ -184,11 +187,12 @@ class Transport(Generic[T]):
                 self._finish(curl.slot, code)
 
     def _wait(self, seconds: float, bell: int | None) -> None:
-        if bell is not None:
-            readable, writable, failed = self._multi.fdset()
-            select.select([*readable, bell], writable, failed, seconds)
-        elif self._multi.select(seconds) < 0:
-            time.sleep(min(seconds, NO_SOCKETS_PAUSE))
+        readable, writable, failed = self._multi.fdset()
+        if not (readable or writable) or (bell is not None and bell >= SELECTABLE):
+            seconds = min(seconds, BLIND_PAUSE)
+        if bell is not None and bell < SELECTABLE:
+            readable = [*readable, bell]
+        select.select(readable, writable, failed, seconds)
 
     def _finish(self, slot: "_Slot[T]", code: int) -> None:
         self._finished.append((slot.ticket, slot.outcome(code)))

@@ -1,4 +1,5 @@
 import os
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tests.support.receiver import (
 from tests.webhooks.conftest import LOOPBACK
 from webhooks import addresses
 from webhooks.outcome import Ending, Outcome
-from webhooks.transport import Transport
+from webhooks.transport import SELECTABLE, Transport
 
 LINES = ("content-type: application/json", "webhook-id: evt_1")
 
@@ -342,6 +343,41 @@ def test_a_bell_ends_the_wait_for_answers(receiver: Receiver, transport: Transpo
     assert transport.busy == 1
     os.close(bell)
     os.close(rope)
+
+
+@pytest.fixture
+def crowd() -> Iterator[None]:
+    """As in a server with many clients: whatever is opened now gets a high number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * SELECTABLE), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < SELECTABLE:
+        opened.append(os.dup(opened[0]))
+    yield
+    for one in opened:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("has_bell", [False, True])
+@pytest.mark.usefixtures("crowd")
+def test_what_select_does_not_know_is_heard_all_the_same(
+    receiver: Receiver, transport: Transport[str], has_bell: bool
+) -> None:
+    receiver.then(Answer(delay=0.2))
+    bell, ringing = os.pipe() if has_bell else (None, None)
+    transport.start("the one", receiver.url(), LINES, b"{}")
+    finished, looks = [], 0
+    while transport.busy:
+        finished += transport.poll(10.0, bell)
+        looks += 1
+    for end in (bell, ringing):
+        if end is not None:
+            assert end >= SELECTABLE
+            os.close(end)
+    [(ticket, outcome)] = finished
+    assert (ticket, outcome.status) == ("the one", 200)
+    assert looks < 200  # it waits between them
 
 
 def test_what_is_abandoned_comes_back_by_its_ticket(
