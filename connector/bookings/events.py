@@ -16,6 +16,9 @@ from webhooks.catalog import EventType
 #: Who reads meetings sees who meets whom, and when; a booking tells no more.
 NEEDS = frozenset({"meetings:read"})
 
+#: What a subscription may do without: whatever the invitee was asked, and has answered.
+PARTS = {"invitee_responses": frozenset({"invitee_responses"})}
+
 #: Body, title, and when it is sent.
 _KINDS: dict[Happening, tuple[type[SchedulerEvent], str, str]] = {
     "MEETING_BOOKED_VIA_SCHEDULER": (
@@ -47,6 +50,7 @@ def event_types() -> tuple[EventType, ...]:
             schema=schema(payload),
             sample=json.loads(body(name, samples.booking(name))),
             scopes=NEEDS,
+            parts=PARTS,
         )
         for name, (payload, title, summary) in _KINDS.items()
     )

@@ -123,3 +123,13 @@ def test_a_body_is_compact_utf_8() -> None:
     booking = merged(BOOKING, read(subject="Ünïcode ☕"), None, NOW)
     text = events.body("MEETING_BOOKED_VIA_SCHEDULER", booking)
     assert '"subject":"Ünïcode ☕",'.encode() in text
+
+
+@event_types
+def test_the_invitee_s_answers_can_be_left_out_and_nothing_else(event_type: EventType) -> None:
+    whole = event_type.sample
+    cut = event_type.cut(json.dumps(whole).encode(), "invitee_responses")
+    assert cut is not None
+    assert json.loads(cut) == {
+        name: value for name, value in whole.items() if name != "invitee_responses"
+    }
