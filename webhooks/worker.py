@@ -182,8 +182,9 @@ class Worker:
         """Begin a visit to the database, if there is a reason for one."""
         room = min(self._transport.free, self._batch)
         writing_now = self._must_write(now)
-        # When there is more to fetch, wait for a whole batch of room, or for a reason to write.
-        fetching = not self._dry and (room == self._batch or writing_now)
+        # When there is more to fetch, wait for a whole batch of room. Who writes looks in any case:
+        # results make room, perhaps for a lane that was passed over as it had its part.
+        fetching = writing_now or (not self._dry and room == self._batch)
         looking = room > 0 and (fetching or now >= self._next_look)
         if looking or writing_now:
             self._aside.begin(self._visit(room if looking else 0))
@@ -247,7 +248,7 @@ class Worker:
         now = self._clock.now()
         claim = Claim([], more=False)
         with self._db.session() as session:
-            if results or (room.total and self._worth_claiming(session, now)):
+            if results or (room.total and self._worth_claiming(session, now, room)):
                 try:
                     with writing(session):
                         written = leases.settle(session, results, now=now, health=self._health)
@@ -269,15 +270,18 @@ class Worker:
             self._dry = not claim.more
         return claim.jobs
 
-    def _worth_claiming(self, session: Session, now: datetime) -> bool:
-        """Look before writing: an idle worker is not to keep others from SQLite's one lock."""
+    def _worth_claiming(self, session: Session, now: datetime, room: Room) -> bool:
+        """Look before writing: an idle worker is not to keep others from SQLite's one lock.
+
+        Lanes that get nothing more for now do not count, though it is always their turn.
+        """
         at = time.monotonic()
         if at < self._held_elsewhere:
             return False
         if not self._dry or at >= self._next_sweep or self._doubtful():
             return True
         with session.begin():
-            return lanes.any_due(session, now)
+            return lanes.any_due(session, now, room.full_lanes)
 
     def _may_claim(self, session: Session, now: datetime) -> bool:
         """Tell whether the work is ours; with SQLite, that of one worker alone."""

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +25,7 @@ from tests.support.receiver import (
     Receiver,
     Together,
 )
+from tests.support.statements import statements
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from webhooks import leases
 from webhooks.fairness import Room
@@ -32,7 +34,7 @@ from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
-from webhooks.worker import Worker
+from webhooks.worker import IDLE_PAUSE, Worker
 
 
 def deliveries(database: Database) -> list[Delivery]:
@@ -437,6 +439,27 @@ def test_stopping_gives_back_what_does_not_end(
     for one in deliveries(database):
         assert (one.state, one.attempts, one.lease_token) == ("pending", 0, None)
     assert make_worker().run_once() == 2  # another worker needs to wait for nothing
+
+
+def test_who_has_no_room_for_what_waits_only_looks(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    """Otherwise one endpoint that hangs would keep others from SQLite's one lock all the time."""
+    receiver.then(*[Hang()] * 10)
+    subscribe(receiver.url())
+    for number in range(15):
+        publish(number)
+    with running(make_worker(timeout=60.0, grace=0.1, slots=20)):
+        receiver.wait_for(10)
+        time.sleep(2 * IDLE_PAUSE)  # whatever follows on these has been done
+        with statements(database) as asked:
+            time.sleep(4 * IDLE_PAUSE)
+    assert asked
+    assert not [sql for sql in asked if "UPDATE" in sql or "IMMEDIATE" in sql]
 
 
 def test_stopping_before_a_request_is_started_gives_it_back_unsent(
