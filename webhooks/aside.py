@@ -38,9 +38,8 @@ class Aside(Generic[T]):
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="aside")
             self._ends = os.pipe()
-        _, ringing = self._ends
         self._task = self._pool.submit(task)
-        self._task.add_done_callback(lambda _: os.write(ringing, b"!") and None)
+        self._task.add_done_callback(self._ring)
 
     def fetch(self) -> T:
         """Wait until the task is done; return its result, or raise what it raised."""
@@ -49,6 +48,9 @@ class Aside(Generic[T]):
         os.read(self.bell, 1)
         task, self._task = self._task, None
         return task.result()
+
+    def _ring(self, _task: Future[T]) -> None:
+        os.write(self._ends[1], b"!")
 
     def close(self) -> None:
         """Wait for the task, if there is one, and end the thread; a new task begins another."""

@@ -149,7 +149,8 @@ class Worker:
             self._wind_down(stop)
         except SQLAlchemyError as error:
             _stumbled("Some results were not written; their deliveries will be sent again", error)
-        self._aside.close()
+        finally:
+            self._aside.close()
 
     def close(self) -> None:
         """Hang up every connection that was kept."""
@@ -351,8 +352,11 @@ class Worker:
             return
         self._next_errand = now + ERRAND_PAUSE
         for errand in self._errands:
-            with self._db.session() as session:
-                errand(session)
+            try:
+                with self._db.session() as session:
+                    errand(session)
+            except Exception as error:  # noqa: BLE001 - deliveries go on, whatever is left undone
+                _stumbled("An errand is left for the next time", error)
 
     def _settle_one(self, session: Session, result: Result, *, logged: bool) -> None:
         now = self._clock.now()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from keystore.audit import SYSTEM
@@ -439,6 +440,27 @@ def test_stopping_gives_back_what_does_not_end(
     for one in deliveries(database):
         assert (one.state, one.attempts, one.lease_token) == ("pending", 0, None)
     assert make_worker().run_once() == 2  # another worker needs to wait for nothing
+
+
+def test_an_errand_that_fails_keeps_no_delivery_waiting(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    subscribe(receiver.url())
+    publish()
+    tried = []
+
+    def fail(_session: Session) -> None:
+        tried.append("again")
+        raise RuntimeError
+
+    with running(make_worker(errands=[fail])):
+        receiver.wait_for(1)
+        until(lambda: len(tried) > 1)
 
 
 def test_who_has_no_room_for_what_waits_only_looks(
