@@ -145,7 +145,8 @@ class Verification:
         One read, one digest (under each secret key that there is) and two comparisons for each
         well-formed pair, known or not, dead or alive, overlap or not; and what is worked out from
         the row is so for a wrong secret, too. So an answer's time tells nothing. A pair that we
-        cannot have issued is refused without any of it.
+        cannot have issued is refused without any of it. A right one may be let in without the read,
+        which tells its owner nothing new.
         """
         if not credentials.well_formed(client_key, client_secret):
             return None
