@@ -33,27 +33,36 @@ from tests.connector.oauth.asking import (
 from tests.support.statements import statements
 
 
-def test_every_kind_of_wrong_client_gets_one_and_the_same_401(
-    client: FlaskClient,
+@pytest.fixture
+def well_formed(
     issued: Issued,
     add_key: AddKey,
     database: Database,
     keys: Keys,
     regenerate: Callable[[Issued], Issued],
-) -> None:
+) -> list[tuple[str, str]]:
+    """Pairs that could be right: of no key, with a secret that is not the key's, dead ones."""
     deleted, retired = add_key("meetings:read"), add_key("webhooks:manage")
     delete(database, keys, deleted)
     regenerate(retired)
-    key, secret = pair(issued)
+    key, _ = pair(issued)
     unknown = credentials.generate_client_key(random.Random(1))
     theirs = credentials.generate_client_secret(unknown, random.Random(2)).reveal()
     other = credentials.generate_client_secret(key, random.Random(3)).reveal()
+    return [(unknown, theirs), (key, other), pair(deleted), pair(retired)]
+
+
+def test_every_kind_of_wrong_client_gets_one_and_the_same_401(
+    client: FlaskClient,
+    issued: Issued,
+    database: Database,
+    well_formed: list[tuple[str, str]],
+) -> None:
+    key, secret = pair(issued)
+    [_, theirs] = well_formed[0]
     wrong = [
-        (unknown, theirs),
-        (key, other),
+        *well_formed,
         (key, theirs),
-        pair(deleted),
-        pair(retired),
         (key, secret[:-1] + "é"),
         (key, secret[:-1] + "%C3%A9"),
         (key.replace("k", "%6b", 1), secret),
@@ -106,27 +115,10 @@ def test_every_kind_of_wrong_client_gets_one_and_the_same_401(
 
 
 def test_every_wrong_pair_costs_the_same(
-    client: FlaskClient,
-    issued: Issued,
-    add_key: AddKey,
-    database: Database,
-    keys: Keys,
-    regenerate: Callable[[Issued], Issued],
+    client: FlaskClient, database: Database, well_formed: list[tuple[str, str]]
 ) -> None:
-    deleted, retired = add_key("meetings:read"), add_key("webhooks:manage")
-    delete(database, keys, deleted)
-    regenerate(retired)
-    unknown = credentials.generate_client_key(random.Random(1))
-    theirs = credentials.generate_client_secret(unknown, random.Random(2)).reveal()
-    other = credentials.generate_client_secret(issued.key.client_key, random.Random(3)).reveal()
-
     work = []
-    for wrong in (
-        (unknown, theirs),
-        (issued.key.client_key, other),
-        pair(deleted),
-        pair(retired),
-    ):
+    for wrong in well_formed:
         with statements(database) as asked:
             assert ask(client, basic(":".join(wrong)), **GRANT).status_code == 401
         work.append(asked)
