@@ -25,7 +25,9 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    select,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import OperationalError
@@ -121,8 +123,11 @@ def _in_json(element: Any, compiler: Any, **options: Any) -> str:
 
 @compiles(one_of, "postgresql")
 def _in_array(element: Any, compiler: Any, **options: Any) -> str:
-    column, values = (compiler.process(one, **options) for one in element.clauses)
-    return f"({column} = ANY ({values}))"
+    column, values = element.clauses
+    # Behind a SELECT, as the length of a list that is seen makes a plan for this list alone.
+    unseen = cast_to(select(values).scalar_subquery(), values.type)
+    of, among = (compiler.process(one, **options) for one in (column, unseen))
+    return f"({of} = ANY ({among}))"
 
 
 class one_from(FunctionElement[bool]):  # noqa: N801 - used like a function

@@ -1,12 +1,14 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization, User
 from keystore.team_models import Team, TeamMember
+from keystore.vault import Vault
+from tests.support.many import subscribe_many
 from tests.webhooks.conftest import EVERYTHING, NOTE_GONE, NOTE_READY, Publish, Subscribe
 from webhooks import audiences, outbox
 from webhooks.choices import Choices
@@ -39,6 +41,27 @@ def test_an_event_goes_to_every_active_subscription_of_its_type(
         assert (one.state, one.attempts, one.throttles) == ("pending", 0, 0)
         assert one.due_at == one.created_at == clock.now()
         assert (one.lease_owner, one.lease_token, one.lease_until) == (None, None, None)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_publishing_is_planned_once_however_rare_its_type_is(
+    database: Database, vault: Vault, subscribe: Subscribe, publish: Publish
+) -> None:
+    """Beside many subscriptions to another type, each value would be worth a plan of its own."""
+    others = subscribe(URL, NOTE_GONE.name)
+    subscribe_many(database, vault, others, [URL] * 2_000)
+    subscribe(URL)
+    database.analyze()
+    for _ in range(20):  # the driver prepares what it has seen often, PostgreSQL then tries 5 plans
+        publish()
+    with database.engine.connect() as connection:
+        prepared = connection.execute(
+            text("SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements")
+        ).all()
+    publishing = ("SELECT subscriptions.id", "INSERT INTO deliveries")
+    plans = [rest for statement, *rest in prepared if statement.startswith(publishing)]
+    assert [custom for custom, _ in plans] == [5, 5]
+    assert all(generic > 5 for _, generic in plans)
 
 
 def test_a_subscription_of_several_types_gets_each_once(
