@@ -15,41 +15,35 @@ from datetime import datetime, timedelta
 from functools import partial
 from random import SystemRandom
 from typing import NamedTuple
-from uuid import UUID
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
-from keystore.db import Database, writing
+from keystore.db import Database
 from keystore.vault import Vault
-from webhooks import fairness, hold, lanes, leases, narrowing, retry
+from webhooks import fairness, retry
 from webhooks.addresses import Network
 from webhooks.aside import Aside
 from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.health import Health, OnAiling
-from webhooks.leases import Claim, Result
+from webhooks.leases import Result
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
 from webhooks.retry import Random, Schedule
 from webhooks.transport import Transport
+from webhooks.visits import HEARTBEATS, IDLE_PAUSE, Visits
 from webhooks.wake import waker
 
 log = logging.getLogger(__name__)
 
-IDLE_PAUSE = 0.2  # seconds between two looks for work, if nothing wakes it before
 BUSY_PAUSE = 0.01  # seconds between two looks at the waker while requests are under way
 WRITE_DELAY = 0.05  # seconds for which a result may wait for company
 ERROR_PAUSE = 1.0  # seconds after something went wrong that was not one delivery's fault
-DOUBT_PAUSE = 0.02  # seconds before a lane is looked at again that was found empty
-CONTENDED_PAUSE = 0.001  # seconds for which others may hold what they claim
-HOLD_PAUSE = 1.0  # seconds between two tries to take SQLite's hold from another worker
-SWEEP_PAUSE = 5.0  # seconds between two looks for what was forgotten
 LEASE_MARGIN = 30.0  # seconds by which a lease outlives an attempt, for writing it down
 ERRAND_PAUSE = 0.5  # seconds between two rounds of errands
-HEARTBEATS = 6  # in the length of a lease
 
 #: Something short that takes a session and opens transactions of its own.
 Errand = Callable[[Session], object]
@@ -97,14 +91,18 @@ class Worker:
         self._clock = clock
         self._slots = slots
         self._batch = min(batch, slots)
-        self._lease = timedelta(seconds=lease)
         self._grace = grace
         self._schedule = schedule
-        self._catalog = Catalog() if catalog is None else catalog
         self._errands = tuple(errands)
-        self._health = Health(sum(schedule, timedelta()), on_ailing)
         self._random = random or SystemRandom()
-        self._owner = hold.new_owner()
+        self._visits = Visits(
+            db,
+            clock,
+            lease=timedelta(seconds=lease),
+            health=Health(sum(schedule, timedelta()), on_ailing),
+            catalog=Catalog() if catalog is None else catalog,
+        )
+        self._beat_every = lease / HEARTBEATS
         self._waker = waker(db)
         self._observer = observer
         self._envelopes = Envelopes(vault)
@@ -113,23 +111,16 @@ class Worker:
         )
         self._under_way = Counter[str]()  # requests, by lane
         self._again = 0  # of these, no first tries
-        self._claims = 0
         self._results: list[Result] = []  # to be written at the next visit
         self._aside = Aside[list[Job]]()  # where visits are made
         self._taken: list[Result] = []  # along, on the visit that is being made
-        self._oldest_result = 0.0  # by the monotonic clock, like the next four
-        self._next_look = 0.0
-        self._next_sweep = 0.0
+        self._oldest_result = 0.0  # by the monotonic clock, like the next two
         self._next_beat = 0.0
         self._next_errand = 0.0
-        self._hold_until = 0.0  # SQLite's; see `hold`
-        self._held_elsewhere = 0.0  # until when another worker surely has it
-        self._emptied = dict[UUID, float]()  # lanes, and when to look at them again
-        self._dry = False  # whether the last look found less than there was room for
 
     def run_once(self) -> int:
         """Deliver one batch of what is due now, record it, and return how many that were."""
-        self._next_sweep = self._held_elsewhere = 0.0
+        self._visits.doubt()
         jobs = self._exchange(self._batch)
         self._launch(jobs)
         while self._transport.busy:
@@ -170,14 +161,14 @@ class Worker:
                 self._launch(self._fetch(self._aside.fetch), stop)
             return
         if self._transport.busy:
-            self._collect(BUSY_PAUSE, self._waker.bell if self._dry else None)
-            woken = self._dry and self._waker.wait(0.0)
-        elif not self._results and self._dry:
+            self._collect(BUSY_PAUSE, self._waker.bell if self._visits.is_dry else None)
+            woken = self._visits.is_dry and self._waker.wait(0.0)
+        elif not self._results and self._visits.is_dry:
             woken = self._idle(stop)
         else:
             woken = False
         if woken:
-            self._dry, self._next_look = False, 0.0
+            self._visits.hear()
 
     def _set_out(self, now: float) -> None:
         """Begin a visit to the database, if there is a reason for one."""
@@ -185,15 +176,15 @@ class Worker:
         writing_now = self._must_write(now)
         # When there is more to fetch, wait for a whole batch of room. Who writes looks in any case:
         # results make room, perhaps for a lane that was passed over as it had its part.
-        fetching = writing_now or (not self._dry and room == self._batch)
-        looking = room > 0 and (fetching or now >= self._next_look)
+        fetching = writing_now or (not self._visits.is_dry and room == self._batch)
+        looking = room > 0 and (fetching or now >= self._visits.next_look)
         if looking or writing_now:
             self._aside.begin(self._visit(room if looking else 0))
 
     def _idle(self, stop: threading.Event) -> bool:
         """Wait until there may be something to do; tell whether somebody said so."""
         while not stop.is_set():
-            left = self._next_look - time.monotonic()
+            left = self._visits.next_look - time.monotonic()
             if left <= 0:
                 return False
             if self._waker.wait(min(left, IDLE_PAUSE)):
@@ -225,9 +216,8 @@ class Worker:
             max(0, min(again, room)),
             fairness.cap(self._slots, self._transport.free),
             dict(self._under_way),
-            again_first=fairness.is_turn_of_retries(self._claims),
         )
-        return partial(self._write_and_claim, self._taken, space)
+        return partial(self._visits.write_and_claim, self._taken, space)
 
     def _fetch(self, jobs: Callable[[], list[Job]]) -> list[Job]:
         """Return what a visit has claimed, and tell of what it has written."""
@@ -244,107 +234,15 @@ class Worker:
         self._taken = []
         return claimed
 
-    def _write_and_claim(self, results: Sequence[Result], room: Room) -> list[Job]:
-        """Write results and claim deliveries, in one transaction."""
-        now = self._clock.now()
-        claim = Claim([], more=False)
-        with self._db.session() as session:
-            if results or (room.total and self._worth_claiming(session, now, room)):
-                try:
-                    with writing(session):
-                        written = leases.settle(session, results, now=now, health=self._health)
-                        if room.total and self._may_claim(session, now):
-                            claim = self._claim(session, now, room)
-                except StatementError as error:
-                    self._hold_until = 0.0
-                    if not results or not _is_about_values(error):
-                        raise  # the database is away, busy or broken; the results stay with us
-                    self._settle_one_by_one(results)
-                    return []
-                if written < len(results):
-                    log.warning("%d results came too late", len(results) - written)
-        if room.total:
-            pause = DOUBT_PAUSE if self._emptied else IDLE_PAUSE
-            if claim.contended:
-                pause = CONTENDED_PAUSE
-            self._next_look = time.monotonic() + pause
-            self._dry = not claim.more
-        return claim.jobs
-
-    def _worth_claiming(self, session: Session, now: datetime, room: Room) -> bool:
-        """Look before writing: an idle worker is not to keep others from SQLite's one lock.
-
-        Lanes that get nothing more for now do not count, though it is always their turn.
-        """
-        at = time.monotonic()
-        if at < self._held_elsewhere:
-            return False
-        if not self._dry or at >= self._next_sweep or self._doubtful():
-            return True
-        with session.begin():
-            return lanes.any_due(session, now, room.full_lanes)
-
-    def _may_claim(self, session: Session, now: datetime) -> bool:
-        """Tell whether the work is ours; with SQLite, that of one worker alone."""
-        if not self._db.is_sqlite or time.monotonic() < self._hold_until:
-            return True
-        taken = hold.take(session, self._owner, now)
-        if taken is None:
-            self._held_elsewhere = time.monotonic() + HOLD_PAUSE
-            return False
-        if taken:
-            leases.inherit(session, self._owner, now)
-        self._hold_until = time.monotonic() + hold.LENGTH.total_seconds() / HEARTBEATS
-        return True
-
-    def _claim(self, session: Session, now: datetime, room: Room) -> Claim:
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_PAUSE
-            leases.recall(session, now)
-            lanes.call_forgotten(session, now)
-        if doubtful := self._doubtful():
-            lanes.call_forgotten(session, now, doubtful)
-            for lane in doubtful:
-                del self._emptied[lane]
-        claim = leases.claim(session, now=now, owner=self._owner, lease=self._lease, room=room)
-        self._claims += 1
-        if not self._db.is_sqlite:  # where nobody can have published meanwhile
-            again_at = time.monotonic() + DOUBT_PAUSE
-            self._emptied |= dict.fromkeys(claim.emptied, again_at)
-        return claim._replace(jobs=narrowing.fit(session, self._catalog, claim.jobs))
-
-    def _doubtful(self) -> list[UUID]:
-        """Return the lanes to look at again; see `lanes.call_forgotten`."""
-        now = time.monotonic()
-        return [lane for lane, at in self._emptied.items() if at <= now]
-
     def _beat(self, now: float) -> None:
         """Keep what is under way for longer, so that nobody takes it for abandoned."""
         if now < self._next_beat:
             return
-        self._next_beat = now + self._lease.total_seconds() / HEARTBEATS
+        self._next_beat = now + self._beat_every
         jobs = [flight.job for flight in self._transport.under_way]
         jobs += [result.job for result in self._results]
         if jobs:
-            with self._db.session() as session, writing(session):
-                leases.extend(session, jobs, self._clock.now() + self._lease)
-
-    def _settle_one_by_one(self, results: Sequence[Result]) -> None:
-        """Write what can be written when something in the batch cannot.
-
-        An attempt that cannot be logged still counts: better a gap in the log than a message that
-        is sent again and again.
-        """
-        for result in results:
-            for logged in (True, False):
-                try:
-                    with self._db.session() as session, writing(session):
-                        self._settle_one(session, result, logged=logged)
-                    break
-                except StatementError as error:
-                    if not _is_about_values(error):
-                        raise
-                    _stumbled(f"Delivery {result.job.delivery_id}: a result was refused", error)
+            self._visits.keep(jobs)
 
     def _run_errands(self, now: float) -> None:
         """Do a bit of what is to be done beside delivering."""
@@ -358,18 +256,13 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - deliveries go on, whatever is left undone
                 _stumbled("An errand is left for the next time", error)
 
-    def _settle_one(self, session: Session, result: Result, *, logged: bool) -> None:
-        now = self._clock.now()
-        leases.settle(session, [result], now=now, health=self._health, logged=logged)
-
     def _launch(self, jobs: Sequence[Job], stop: threading.Event | None = None) -> None:
         """Start sending; when told to stop meanwhile, give back what was not started."""
         now = self._clock.now()
         timestamp = int(now.timestamp())
         for index, job in enumerate(jobs):
             if stop is not None and stop.is_set():
-                with self._db.session() as session, writing(session):
-                    leases.release(session, jobs[index:], now)
+                self._visits.give_back(jobs[index:])
                 return
             self._under_way[job.lane] += 1
             self._again += bool(job.attempts)
@@ -424,11 +317,7 @@ class Worker:
         for job in broken_off:
             self._forget(job)
         self._exchange(0)
-        with self._db.session() as session, writing(session):
-            leases.release(session, broken_off, self._clock.now())
-            if self._db.is_sqlite:
-                hold.give_back(session, self._owner)
-        self._hold_until = 0.0
+        self._visits.end(broken_off)
 
 
 class _Flight(NamedTuple):
@@ -437,11 +326,6 @@ class _Flight(NamedTuple):
     job: Job
     started_at: datetime
     headers: Sequence[str]
-
-
-def _is_about_values(error: StatementError) -> bool:
-    """Tell whether what was to be written is at fault, rather than the database."""
-    return isinstance(error, DataError | IntegrityError) or not isinstance(error, DBAPIError)
 
 
 def _stumbled(what: str, error: Exception) -> None:

@@ -35,7 +35,8 @@ from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
-from webhooks.worker import IDLE_PAUSE, Worker
+from webhooks.visits import IDLE_PAUSE
+from webhooks.worker import Worker
 
 
 def deliveries(database: Database) -> list[Delivery]:
