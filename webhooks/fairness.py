@@ -1,8 +1,8 @@
 """How much one endpoint may have of what there is. Pure: numbers and moments in, the same out.
 
 Lanes are served in turn (see `lanes`), and each turn is cut to size here: by how many requests to
-the endpoint are under way, by its bucket of tokens, and by the share of all slots that is kept for
-first tries.
+the endpoint are under way and how many it is trusted with, by its bucket of tokens, and by the
+share of all slots that is kept for first tries.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
+
+from webhooks.windows import Windows
 
 FAILING_CAP = 2  # requests at once to an endpoint whose last attempt failed
 MOST_PART = 6  # of all slots, one endpoint has at most the sixth part
@@ -76,11 +78,12 @@ class Room(NamedTuple):
     cap: int  # requests at once to one endpoint
     under_way: Mapping[str, int]  # by subscription: its id in hexadecimal
     again_first: bool = False  # whether it is the retries' turn to come before first tries
+    windows: Windows | None = None  # what each is trusted with; None: with all that there is
 
     def for_lane(self, lane: str, *, is_failing: bool) -> int:
         """Return how many more requests to an endpoint may be under way."""
-        cap = min(self.cap, FAILING_CAP) if is_failing else self.cap
-        return max(0, cap - self.under_way.get(lane, 0))
+        most = min(self._most(lane), FAILING_CAP) if is_failing else self._most(lane)
+        return max(0, most - self.under_way.get(lane, 0))
 
     def after(self, attempts: Iterable[int]) -> "Room":
         """Return what is left after some were taken. attempts: made before, of each of them."""
@@ -91,7 +94,10 @@ class Room(NamedTuple):
     @property
     def full_lanes(self) -> list[UUID]:
         """Return the subscriptions that get nothing more for now, whether they fail or not."""
-        return [UUID(one) for one, count in self.under_way.items() if count >= self.cap]
+        return [UUID(one) for one, count in self.under_way.items() if count >= self._most(one)]
+
+    def _most(self, lane: str) -> int:
+        return self.cap if self.windows is None else min(self.cap, self.windows.of(lane))
 
 
 def cap(slots: int, free: int) -> int:

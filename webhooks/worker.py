@@ -36,6 +36,7 @@ from webhooks.retry import Random, Schedule
 from webhooks.transport import Transport
 from webhooks.visits import HEARTBEATS, IDLE_PAUSE, Visits
 from webhooks.wake import waker
+from webhooks.windows import Windows
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class Worker:
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
         )
         self._under_way = Counter[str]()  # requests, by lane
+        self._windows = Windows()
         self._again = 0  # of these, no first tries
         self._results: list[Result] = []  # to be written at the next visit
         self._aside = Aside[list[Job]]()  # where visits are made
@@ -216,6 +218,7 @@ class Worker:
             max(0, min(again, room)),
             fairness.cap(self._slots, self._transport.free),
             dict(self._under_way),
+            windows=self._windows,
         )
         return partial(self._visits.write_and_claim, self._taken, space)
 
@@ -285,6 +288,7 @@ class Worker:
     def _judge(self, flight: "_Flight", outcome: Outcome) -> None:
         job = flight.job
         self._forget(job)
+        self._windows.note(job.lane, answered=outcome.ending is Ending.ANSWERED)
         decision = retry.decide(
             outcome,
             failures=job.attempts - job.throttles,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from webhooks import fairness
 from webhooks.fairness import FAILING_CAP, ZAPIER, Bucket, Room
+from webhooks.windows import FIRST, Windows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LANE = UUID(int=1)
@@ -97,6 +98,18 @@ def test_an_endpoint_has_its_cap_and_a_failing_one_next_to_nothing() -> None:
     assert room.for_lane(LANE.hex, is_failing=True) == FAILING_CAP - 1
     assert room.for_lane(UUID(int=2).hex, is_failing=False) == 10
     assert Room(100, 50, 10, {LANE.hex: 10}).full_lanes == [LANE]
+    assert room.full_lanes == []
+
+
+def test_an_endpoint_has_no_more_than_it_is_trusted_with() -> None:
+    known = Windows()
+    room = Room(100, 50, 64, {LANE.hex: FIRST}, windows=known)
+    assert room.for_lane(LANE.hex, is_failing=False) == 0
+    assert room.full_lanes == [LANE]
+    for _ in range(100):
+        known.note(LANE.hex, answered=True)
+    assert room.for_lane(LANE.hex, is_failing=False) == 64 - FIRST
+    assert room.for_lane(LANE.hex, is_failing=True) == 0
     assert room.full_lanes == []
 
 

@@ -28,7 +28,7 @@ from tests.support.receiver import (
 )
 from tests.support.statements import statements
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
-from webhooks import leases
+from webhooks import leases, windows
 from webhooks.fairness import Room
 from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, Subscription
@@ -472,17 +472,18 @@ def test_who_has_no_room_for_what_waits_only_looks(
     database: Database,
 ) -> None:
     """Otherwise one endpoint that hangs would keep others from SQLite's one lock all the time."""
-    receiver.then(*[Hang()] * 10)
+    receiver.then(*[Hang()] * windows.FIRST)
     subscribe(receiver.url())
-    for number in range(15):
+    for number in range(2 * windows.FIRST):
         publish(number)
-    with running(make_worker(timeout=60.0, grace=0.1, slots=20)):
-        receiver.wait_for(10)
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        receiver.wait_for(windows.FIRST)
         time.sleep(2 * IDLE_PAUSE)  # whatever follows on these has been done
         with statements(database) as asked:
             time.sleep(4 * IDLE_PAUSE)
     assert asked
     assert not [sql for sql in asked if "UPDATE" in sql or "IMMEDIATE" in sql]
+    assert len(receiver.requests) == windows.FIRST, "no more than what it began with"
 
 
 def test_stopping_before_a_request_is_started_gives_it_back_unsent(
