@@ -8,7 +8,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from tests.support.statements import statements
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
-from tests.webhooks.test_worker import running
+from tests.webhooks.running import running
 from webhooks import hold
 
 HERE = socket.gethostname()[:40]

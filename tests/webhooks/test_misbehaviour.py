@@ -25,7 +25,7 @@ from tests.support.receiver import (
 )
 from tests.support.receiver_process import receiver_process
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
-from tests.webhooks.test_worker import running, until
+from tests.webhooks.running import running, until
 from webhooks.models import Attempt, Delivery, DeliveryState
 
 EVENTS = 3

@@ -12,7 +12,7 @@ from keystore.models import Organization
 from tests.support.internet import alone
 from tests.webhooks.conftest import NOTE_READY, Subscribe
 from tests.webhooks.lying_names import ANSWERS, PORT
-from tests.webhooks.test_worker import until
+from tests.webhooks.running import until
 from webhooks import names, outbox
 from webhooks.models import Attempt, Delivery, Subscription
 

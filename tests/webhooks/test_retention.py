@@ -11,7 +11,7 @@ from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
-from tests.webhooks.test_worker import running, until
+from tests.webhooks.running import running, until
 from webhooks import retention
 from webhooks.catalog import Catalog
 from webhooks.models import Attempt, Delivery, Event, EventVariant

@@ -10,7 +10,7 @@ from tests.support.many import subscribe_many
 from tests.support.receiver import Drip, Hang
 from tests.support.receiver_process import receiver_process
 from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
-from tests.webhooks.test_worker import running, until
+from tests.webhooks.running import running, until
 from webhooks.models import Attempt, Delivery
 
 SUBSCRIPTIONS = 10_000

@@ -1,8 +1,6 @@
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -26,51 +24,15 @@ from tests.support.receiver import (
     Receiver,
     Together,
 )
-from tests.support.statements import statements
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from tests.webhooks.running import attempts, deliveries, running, until
 from webhooks import leases, windows
 from webhooks.fairness import Room
 from webhooks.leases import Result
-from webhooks.models import Attempt, Delivery, Subscription
-from webhooks.outcome import Ending
+from webhooks.models import Subscription
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
-from webhooks.visits import IDLE_PAUSE
 from webhooks.worker import Worker
-
-
-def deliveries(database: Database) -> list[Delivery]:
-    with database.session() as session, session.begin():
-        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
-
-
-def attempts(database: Database) -> list[Attempt]:
-    with database.session() as session, session.begin():
-        return list(session.scalars(select(Attempt).order_by(Attempt.id)))
-
-
-@contextmanager
-def running(worker: Worker) -> Iterator[None]:
-    """Run a worker in a thread of its own; leave when it has stopped in good order."""
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.run_forever, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that happens in another thread."""
-    pause = threading.Event()
-    for _ in range(round(seconds / 0.02)):
-        if true():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not happen")
 
 
 def test_delivers_what_was_published_signed_for_its_subscriber(
@@ -308,55 +270,9 @@ def test_a_row_that_cannot_be_sent_is_a_failed_attempt_and_stops_no_other(
     assert worker.run_once() == 0  # they wait for their time like any other
 
 
-def test_a_result_that_the_database_refuses_does_not_take_its_neighbours_with_it(
-    receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    worker: Worker,
-    database: Database,
-    clock: ManualClock,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    subscribe(receiver.url())
-    for number in range(3):
-        publish(number)
-    second = deliveries(database)[1]
-    with database.session() as session, writing(session):
-        # Somebody has meddled with the log: there is a first attempt already.
-        session.add(
-            Attempt(
-                delivery_id=second.id,
-                number=1,
-                started_at=clock.now(),
-                duration_ms=0,
-                outcome=Ending.ANSWERED,
-                request_headers="",
-                response_excerpt="",
-            )
-        )
-    caplog.set_level(logging.CRITICAL)
-    assert worker.run_once() == 3
-    assert [(one.state, one.attempts) for one in deliveries(database)] == [("delivered", 1)] * 3
-    assert len(attempts(database)) == 3
-    assert len(receiver.requests) == 3
-
-
 def test_a_lease_must_outlive_an_attempt(make_worker: MakeWorker) -> None:
     with pytest.raises(ValueError, match="outlive"):
         make_worker(timeout=5.0, lease=5.0)
-
-
-def test_no_transaction_is_open_while_a_receiver_is_waited_for(
-    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker, database: Database
-) -> None:
-    subscribe(receiver.url())
-    receiver.then(Hang())
-    publish(1)
-    with running(worker):
-        receiver.wait_for(1)
-        publish(2)  # needs SQLite's one write lock while the first request hangs
-        receiver.wait_for(2)
-    assert [one.state for one in deliveries(database)] == ["pending", "delivered"]
 
 
 def test_slow_receivers_do_not_keep_the_others_waiting(
@@ -383,13 +299,25 @@ def test_slow_receivers_do_not_keep_the_others_waiting(
 def test_keeps_many_requests_under_way_at_once(
     receiver: Receiver, subscribe: Subscribe, publish: Publish, make_worker: MakeWorker
 ) -> None:
-    receiver.default = Together(30)
+    receiver.default = Together(3 * windows.FIRST)
     for _ in range(3):  # no endpoint gets all there is
         subscribe(receiver.url())
-    for number in range(10):
+    for number in range(windows.FIRST):
         publish(number)
-    with running(make_worker(slots=120, batch=10, timeout=20.0)):
-        until(lambda: len(receiver.requests) == 30)
+    with running(make_worker(slots=120, batch=10, timeout=60.0, grace=0.1)):
+        until(lambda: len(receiver.requests) == 3 * windows.FIRST)
+
+
+def test_an_endpoint_that_answers_is_sent_more_at_once(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, make_worker: MakeWorker
+) -> None:
+    receiver.then(*[Answer()] * windows.FIRST)
+    receiver.default = Together(2 * windows.FIRST)
+    subscribe(receiver.url())
+    for number in range(3 * windows.FIRST):
+        publish(number)
+    with running(make_worker(slots=120, timeout=60.0, grace=0.1)):
+        until(lambda: len(receiver.requests) == 3 * windows.FIRST)
 
 
 def test_finds_new_work_by_itself_and_old_work_when_its_time_has_come(
@@ -464,28 +392,6 @@ def test_an_errand_that_fails_keeps_no_delivery_waiting(
         until(lambda: len(tried) > 1)
 
 
-def test_who_has_no_room_for_what_waits_only_looks(
-    receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
-    database: Database,
-) -> None:
-    """Otherwise one endpoint that hangs would keep others from SQLite's one lock all the time."""
-    receiver.then(*[Hang()] * windows.FIRST)
-    subscribe(receiver.url())
-    for number in range(2 * windows.FIRST):
-        publish(number)
-    with running(make_worker(timeout=60.0, grace=0.1)):
-        receiver.wait_for(windows.FIRST)
-        time.sleep(2 * IDLE_PAUSE)  # whatever follows on these has been done
-        with statements(database) as asked:
-            time.sleep(4 * IDLE_PAUSE)
-    assert asked
-    assert not [sql for sql in asked if "UPDATE" in sql or "IMMEDIATE" in sql]
-    assert len(receiver.requests) == windows.FIRST, "no more than what it began with"
-
-
 def test_stopping_before_a_request_is_started_gives_it_back_unsent(
     receiver: Receiver,
     subscribe: Subscribe,
@@ -509,47 +415,6 @@ def test_stopping_before_a_request_is_started_gives_it_back_unsent(
     worker._launch(jobs, stop)
     assert receiver.requests == []
     assert worker.run_once() == 1
-
-
-def test_several_workers_share_the_work_without_sending_anything_twice(
-    receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    make_worker: MakeWorker,
-    database: Database,
-) -> None:
-    subscribe(receiver.url())
-    events = {f"evt_{publish(number).id.hex}" for number in range(120)}
-    with running(make_worker(batch=7)), running(make_worker(batch=7)):
-        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
-    assert len(receiver.requests) == 120
-    assert {request.headers["webhook-id"] for request in receiver.requests} == events
-
-
-def test_a_database_that_is_away_for_a_while_costs_nothing(
-    receiver: Receiver,
-    subscribe: Subscribe,
-    publish: Publish,
-    worker: Worker,
-    database: Database,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.CRITICAL)
-    subscribe(receiver.url())
-    publish()
-    receiver.then(Answer(delay=0.3))
-    with running(worker):
-        receiver.wait_for(1)
-        rename(database, "attempts", "attempts_away")
-        until(lambda: worker._results != [])
-        rename(database, "attempts_away", "attempts")
-        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
-    assert len(receiver.requests) == 1
-
-
-def rename(database: Database, old: str, new: str) -> None:
-    with database.session() as session, writing(session):
-        session.connection().exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def test_secrets_show_up_in_no_log_line(

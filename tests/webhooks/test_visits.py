@@ -1,0 +1,150 @@
+import logging
+import time
+from datetime import timedelta
+
+import pytest
+
+from keystore.clock import ManualClock
+from keystore.db import Database, writing
+from tests.support.receiver import (
+    Answer,
+    Hang,
+    Receiver,
+)
+from tests.support.statements import statements
+from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from tests.webhooks.running import attempts, deliveries, running, until
+from webhooks import fairness, windows
+from webhooks.models import Attempt
+from webhooks.outcome import Ending
+from webhooks.visits import IDLE_PAUSE
+from webhooks.worker import Worker
+
+
+def test_no_transaction_is_open_while_a_receiver_is_waited_for(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker, database: Database
+) -> None:
+    subscribe(receiver.url())
+    receiver.then(Hang())
+    publish(1)
+    with running(worker):
+        receiver.wait_for(1)
+        publish(2)  # needs SQLite's one write lock while the first request hangs
+        receiver.wait_for(2)
+    assert [one.state for one in deliveries(database)] == ["pending", "delivered"]
+
+
+def test_several_workers_share_the_work_without_sending_anything_twice(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    subscribe(receiver.url())
+    events = {f"evt_{publish(number).id.hex}" for number in range(120)}
+    with running(make_worker(batch=7)), running(make_worker(batch=7)):
+        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
+    assert len(receiver.requests) == 120
+    assert {request.headers["webhook-id"] for request in receiver.requests} == events
+
+
+def test_who_always_has_something_new_comes_to_the_old_as_well(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    clock: ManualClock,
+) -> None:
+    worker = make_worker(batch=1)
+    subscribe(receiver.url())
+    receiver.then(Answer(500))
+    old = f"evt_{publish().id.hex}"
+    worker.run_once()
+    clock.advance(timedelta(hours=1).total_seconds())
+    for number in range(fairness.RETRIES_TURN):
+        publish(number)
+        publish(number)
+        assert worker.run_once() == 1
+    assert [one.headers["webhook-id"] for one in receiver.requests].count(old) == 2
+
+
+def test_who_has_no_room_for_what_waits_only_looks(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    """Otherwise one endpoint that hangs would keep others from SQLite's one lock all the time."""
+    receiver.then(*[Hang()] * windows.FIRST)
+    subscribe(receiver.url())
+    for number in range(2 * windows.FIRST):
+        publish(number)
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        receiver.wait_for(windows.FIRST)
+        time.sleep(2 * IDLE_PAUSE)  # whatever follows on these has been done
+        with statements(database) as asked:
+            time.sleep(4 * IDLE_PAUSE)
+    assert asked
+    assert not [sql for sql in asked if "UPDATE" in sql or "IMMEDIATE" in sql]
+    assert len(receiver.requests) == windows.FIRST, "no more than what it began with"
+
+
+def test_a_result_that_the_database_refuses_does_not_take_its_neighbours_with_it(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    subscribe(receiver.url())
+    for number in range(3):
+        publish(number)
+    second = deliveries(database)[1]
+    with database.session() as session, writing(session):
+        # Somebody has meddled with the log: there is a first attempt already.
+        session.add(
+            Attempt(
+                delivery_id=second.id,
+                number=1,
+                started_at=clock.now(),
+                duration_ms=0,
+                outcome=Ending.ANSWERED,
+                request_headers="",
+                response_excerpt="",
+            )
+        )
+    caplog.set_level(logging.CRITICAL)
+    assert worker.run_once() == 3
+    assert [(one.state, one.attempts) for one in deliveries(database)] == [("delivered", 1)] * 3
+    assert len(attempts(database)) == 3
+    assert len(receiver.requests) == 3
+
+
+def test_a_database_that_is_away_for_a_while_costs_nothing(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    subscribe(receiver.url())
+    publish()
+    receiver.then(Answer(delay=0.3))
+    with running(worker):
+        receiver.wait_for(1)
+        rename(database, "attempts", "attempts_away")
+        until(lambda: worker._results != [])
+        rename(database, "attempts_away", "attempts")
+        until(lambda: {one.state for one in deliveries(database)} == {"delivered"})
+    assert len(receiver.requests) == 1
+
+
+def rename(database: Database, old: str, new: str) -> None:
+    with database.session() as session, writing(session):
+        session.connection().exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
