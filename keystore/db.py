@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from alembic import command
@@ -18,9 +18,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    ColumnElement,
     DateTime,
     Dialect,
     MetaData,
+    ScalarSelect,
     Select,
     Text,
     create_engine,
@@ -39,6 +41,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from keystore.commits import Commits
 from keystore.prepared import Prepared, Reader
+
+T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
@@ -103,6 +107,15 @@ class Many(TypeDecorator[Sequence[Any]]):
         return json.dumps([one.hex if isinstance(one, UUID) else one for one in value])
 
 
+def unseen(value: ColumnElement[T]) -> ScalarSelect[T]:
+    """Return a parameter that PostgreSQL does not look at when it plans a statement.
+
+    Where it sees that a value finds less than others do, it plans the statement anew for each; that
+    may take longer than all the rest. To be used where one plan is right for all values.
+    """
+    return select(value).scalar_subquery()
+
+
 class one_of(FunctionElement[bool]):  # noqa: N801 - used like a function
     """`column IN (...)` with one parameter for the whole list (of type Many).
 
@@ -124,9 +137,8 @@ def _in_json(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(one_of, "postgresql")
 def _in_array(element: Any, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
-    # Behind a SELECT, as the length of a list that is seen makes a plan for this list alone.
-    unseen = cast_to(select(values).scalar_subquery(), values.type)
-    of, among = (compiler.process(one, **options) for one in (column, unseen))
+    listed = cast_to(unseen(values), values.type)  # or each length is planned for
+    of, among = (compiler.process(one, **options) for one in (column, listed))
     return f"({of} = ANY ({among}))"
 
 

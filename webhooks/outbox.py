@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import (
     BindParameter,
     Exists,
-    ScalarSelect,
     Select,
     Table,
     Uuid,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from keystore import standing
-from keystore.db import Many, one_from, one_of
+from keystore.db import Many, one_from, one_of, unseen
 from keystore.models import Key, User
 from keystore.prepared import Direct
 from keystore.scopes import Rights
@@ -136,21 +135,13 @@ _in_team = in_team(_audience, Subscription.id).correlate(Subscription)
 _in_its_teams = or_(Subscription.by_team.is_(False), _in_team)
 
 
-def _unseen(name: str, column: Any) -> ScalarSelect[Any]:
-    """Return a parameter whose value PostgreSQL does not look at when it plans.
-
-    It plans a statement for each value anew where one would find much more than others do; that
-    takes longer than all the rest, and here the plan is the same.
-    """
-    return select(bindparam(name, type_=column.type)).scalar_subquery()
-
-
+_organization = bindparam("organization", type_=SubscriptionType.organization_id.type)
+_event_type = bindparam("event_type", type_=SubscriptionType.event_type.type)
 _of_this_type = (
     select(SubscriptionType.subscription_id)
     .where(
-        SubscriptionType.organization_id
-        == _unseen("organization", SubscriptionType.organization_id),
-        SubscriptionType.event_type == _unseen("event_type", SubscriptionType.event_type),
+        SubscriptionType.organization_id == unseen(_organization),
+        SubscriptionType.event_type == unseen(_event_type),
     )
     # As the index has them, which is then what they are looked up in.
     .order_by(*SubscriptionType.__table__.primary_key)
