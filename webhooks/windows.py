@@ -1,8 +1,9 @@
 """How many requests at once each endpoint is trusted with, by how it has answered so far.
 
 Each begins with few and gets one more with every answer: slow start, as TCP has it (RFC 5681,
-section 3.1). That an endpoint hangs is known only when its first request has timed out; until then
-it holds no more of a worker's slots than it began with, however much waits for it.
+section 3.1). That an endpoint hangs is known only when a request to it has timed out; until then,
+one that has never answered holds no more of a worker's slots than it began with, however much waits
+for it.
 """
 
 FIRST = 8  # requests at once, before anything was answered

@@ -19,13 +19,7 @@ from keystore.mail import Mails
 from keystore.models import Key, Organization, Role, User
 from keystore.rotation import LeakAction, LeakPolicy
 from keystore.vault import Vault
-from tests.keystore.leaks.telling import (
-    DAY,
-    GITHUB,
-    URL,
-    Regenerate,
-    Report,
-)
+from tests.keystore.leaks.telling import DAY, GITHUB, URL, Regenerate, Report
 
 
 @pytest.fixture
