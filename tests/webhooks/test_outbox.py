@@ -64,6 +64,27 @@ def test_publishing_is_planned_once_however_rare_its_type_is(
     assert all(generic > 5 for _, generic in plans)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_event_is_looked_for_among_all_though_there_were_none_when_rows_were_counted(
+    database: Database, subscribe: Subscribe, publish: Publish
+) -> None:
+    """Whether a delivery's event exists is asked by a plan that is made once, at the first."""
+    with database.engine.begin() as connection:  # an earlier test may have counted its events
+        connection.execute(text("TRUNCATE events CASCADE"))
+        connection.execute(text("SELECT pg_stat_reset()"))
+    subscribe(URL)
+    database.analyze()
+    for _ in range(20):
+        publish()
+    with database.engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        read = connection.execute(
+            text("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'events'")
+        )
+        assert read.scalar_one() == 0
+
+
 def test_a_subscription_of_several_types_gets_each_once(
     database: Database, subscribe: Subscribe, publish: Publish
 ) -> None:
