@@ -35,6 +35,7 @@ from keystore.leaks import Leaks
 from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
+from keystore.overlaps import Overlaps
 from keystore.pages import NavItem
 from keystore.people import People
 from keystore.quotas import Quotas
@@ -110,7 +111,13 @@ class Parts:
             services.clock,
             transport,
             sender=services.settings.mail_from,
-            errands=[services.knocks.answer, services.expiries.tell, services.quotas.tell],
+            errands=[
+                services.knocks.answer,
+                services.overlaps.end,
+                services.tokens.sweep,
+                services.expiries.tell,
+                services.quotas.tell,
+            ],
         )
 
 
@@ -159,6 +166,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Parts:
             on_event=told,
         ),
         expiries=Expiries(clock, mails, settings.base_url, on_event=told),
+        overlaps=Overlaps(clock),
         grants=Grants(clock),
         inventory=Inventory(clock),
         rates=Rates(clock, default=settings.rate_limit, ceiling=settings.spike_ceiling),

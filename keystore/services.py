@@ -20,6 +20,7 @@ from keystore.leaks import Leaks
 from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
+from keystore.overlaps import Overlaps
 from keystore.people import People
 from keystore.quotas import Quotas
 from keystore.rates import Rates
@@ -48,6 +49,7 @@ class Services:
     verification: Verification
     keys: Keys
     expiries: Expiries
+    overlaps: Overlaps
     inventory: Inventory
     grants: Grants
     rates: Rates

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from keystore import credentials
@@ -59,6 +59,15 @@ class Tokens:
             )
         return IssuedToken(text, scopes & key.scopes, LIFETIME)
 
+    def sweep(self, session: Session) -> None:
+        """Remove tokens whose time is over, so that no clock that is set back revives one."""
+        now = self._clock.now()
+        with session.begin():
+            if session.scalars(_ended(now)).first() is None:
+                return
+        with writing(session):
+            _sweep(session, now)
+
     def revoke(self, session: Session, token: VerifiedToken) -> None:
         """End a token before its time. Its row stays as long as it would have worked."""
         with writing(session):
@@ -69,15 +78,19 @@ class Tokens:
             )
 
 
-def _sweep(session: Session, now: datetime) -> None:
-    """Remove tokens whose time is over; those that another process is removing are left to it."""
-    ended = (
+def _ended(now: datetime) -> Select[int]:
+    """Return the tokens whose time is over, the oldest first."""
+    return (
         select(AccessToken.id)
         .where(AccessToken.expires_at <= now)
         .order_by(AccessToken.expires_at)
         .limit(SWEPT_AT_ONCE)
-        .with_for_update(skip_locked=True)
     )
+
+
+def _sweep(session: Session, now: datetime) -> None:
+    """Remove tokens whose time is over; those that another process is removing are left to it."""
+    ended = _ended(now).with_for_update(skip_locked=True)
     session.execute(
         delete(AccessToken).where(AccessToken.id.in_(ended)),
         execution_options={"synchronize_session": False},

@@ -34,6 +34,7 @@ from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.members import Members
 from keystore.models import Organization, Role, User
+from keystore.overlaps import Overlaps
 from keystore.people import People
 from keystore.quotas import Quotas
 from keystore.rates import Rates
@@ -216,6 +217,7 @@ def services(
         verification=verification,
         keys=keys,
         expiries=Expiries(clock, mails, base_url),
+        overlaps=Overlaps(clock),
         grants=Grants(clock),
         inventory=Inventory(clock),
         rates=rates,

@@ -23,6 +23,7 @@ from keystore.leaks import Leaks
 from keystore.limits import Limits
 from keystore.mail import Mails
 from keystore.models import Key
+from keystore.overlaps import Overlaps
 from keystore.scopes import PRESETS
 from keystore.settings import Settings
 from keystore.vault import Vault
@@ -48,6 +49,7 @@ class Hands:
         self.keys = Keys(vault, clock)
         self.leaks = Leaks(vault, clock, Mails(vault), "https://keyhook.example")
         self.verification = Verification(self.database, vault, clock)
+        self.overlaps = Overlaps(clock)
 
     def found(self) -> None:
         with self.database.session() as session:
@@ -86,6 +88,11 @@ class Hands:
     def delete(self, key_id: UUID) -> None:
         with self.database.session() as session:
             self.keys.delete(session, key_id, **self.where)
+
+    def tidy(self) -> None:
+        """Do what is done now and again beside the requests."""
+        with self.database.session() as session:
+            self.overlaps.end(session)
 
     def verify(self, client_key: str, client_secret: str) -> Seen | None:
         verified = self.verification.by_secret(client_key, client_secret)

@@ -280,6 +280,21 @@ class Rotation(RuleBasedStateMachine):
         self.hands.start()
         self.ledger.restarted(self.clock.now())
 
+    @rule(key_id=keys_made, overlap=overlaps, back=st.floats(0, 24))
+    def a6_nobody_shows_a_secret_and_the_process_starts_anew_in_the_past(
+        self, key_id: UUID, overlap: timedelta, back: float
+    ) -> None:
+        """What ended meanwhile was written down, though nobody asked; of keys see `Expiries`."""
+        self.regenerate(key_id, 0, overlap)
+        step = self.ledger.now + overlap - self.clock.now()
+        expiries = [known.expires_at for known in self.ledger.keys.values() if not known.lapsed]
+        if any(one is not None and one <= self.clock.now() + step for one in expiries):
+            return
+        self._go(step)
+        self.hands.tidy()
+        self.clock.advance(-timedelta(hours=back))
+        self.a5_the_process_starts_anew()
+
     @invariant()
     def a1_exactly_the_expected_secrets_authenticate(self) -> None:
         for fact in self.ledger.facts:
