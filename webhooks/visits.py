@@ -73,6 +73,8 @@ class Visits:
             if results or (room.total and self._worth_claiming(session, now, room)):
                 try:
                     with writing(session):
+                        # What was published while we waited for SQLite's lock is due as well.
+                        now = self._clock.now()
                         written = leases.settle(session, results, now=now, health=self._health)
                         if room.total and self._may_claim(session, now):
                             claim = self._claim(session, now, room)

@@ -1,23 +1,29 @@
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
+from keystore.models import Organization
+from tests.properties.together import BLOCKED
 from tests.support.receiver import (
     Answer,
     Hang,
     Receiver,
 )
 from tests.support.statements import statements
-from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from tests.webhooks.conftest import NOTE_READY, MakeWorker, Publish, Subscribe
 from tests.webhooks.running import attempts, deliveries, running, until
-from webhooks import fairness, windows
+from webhooks import fairness, outbox, windows
+from webhooks.catalog import Catalog
+from webhooks.fairness import Room
+from webhooks.health import Health
 from webhooks.models import Attempt
 from webhooks.outcome import Ending
-from webhooks.visits import IDLE_PAUSE
+from webhooks.visits import IDLE_PAUSE, Visits
 from webhooks.worker import Worker
 
 
@@ -67,6 +73,35 @@ def test_who_always_has_something_new_comes_to_the_old_as_well(
         publish(number)
         assert worker.run_once() == 1
     assert [one.headers["webhook-id"] for one in receiver.requests].count(old) == 2
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_published_while_a_worker_waits_for_the_lock_is_found_by_it(
+    database: Database,
+    subscribe: Subscribe,
+    organization: Organization,
+    catalog: Catalog,
+    clock: ManualClock,
+) -> None:
+    subscribe("https://hooks.example.com/northwind")
+    visits = Visits(
+        database, clock, lease=timedelta(minutes=1), health=Health(timedelta(1)), catalog=catalog
+    )
+    with ThreadPoolExecutor() as pool:
+        with database.session() as session, writing(session):
+            visit = pool.submit(visits.write_and_claim, [], Room(10, 10, 10, {}))
+            time.sleep(BLOCKED)
+            clock.advance(1)
+            outbox.publish(
+                session,
+                organization_id=organization.id,
+                event_type=NOTE_READY,
+                body=b"{}",
+                subject="note",
+                audience=None,
+                now=clock.now(),
+            )
+        assert len(visit.result()) == 1
 
 
 def test_who_has_no_room_for_what_waits_only_looks(
