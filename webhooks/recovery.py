@@ -183,7 +183,7 @@ def _move_on(session: Session, recovery: Recovery, catalog: Catalog, now: dateti
     if not subscription.is_active:
         _end(recovery, RecoveryState.CANCELLED, now)
         return 0
-    if _waiting(session, subscription.id) >= MOST_WAITING:
+    if _waiting(session, subscription.id, now) >= MOST_WAITING:
         return 0
     events = _next_events(session, recovery, subscription, now)
     made = _deliver(session, subscription, events, catalog, now)
@@ -259,12 +259,11 @@ def _deliver(
     return len(missing) + redelivery.make_due(session, subscription.id, again, now)
 
 
-def _waiting(session: Session, subscription_id: UUID) -> int:
+def _waiting(session: Session, subscription_id: UUID, now: datetime) -> int:
+    """Count what could be sent now, as far as it matters; retries may not be due for a day."""
+    theirs = (Delivery.subscription_id == subscription_id, Delivery.due_at <= now)
     some = union_all(
-        *[
-            select(Delivery.id).where(Delivery.subscription_id == subscription_id, which)
-            for which in (lanes.IS_FIRST, lanes.IS_AGAIN)
-        ]
+        *[select(Delivery.id).where(*theirs, which) for which in (lanes.IS_FIRST, lanes.IS_AGAIN)]
     ).limit(MOST_WAITING)
     return session.scalars(select(func.count()).select_from(some.subquery())).one()
 

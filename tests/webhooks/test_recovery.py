@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
-from keystore.db import Database
+from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
 from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
@@ -238,6 +238,32 @@ def test_a_long_job_goes_in_steps_and_fills_the_lane_no_further_than_a_bit(
     go_on()
     assert bodies(receiver) == list(range(10))
     assert read(database).state is RecoveryState.DONE
+
+
+def test_retries_that_are_not_due_hold_up_no_job(
+    publish: Publish,
+    switch: Callable[[bool], None],
+    start: Callable[[], Recovery],
+    go_on: Callable[[], None],
+    receiver: Receiver,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    switch(False)
+    publish(0)
+    clock.advance(1)
+    switch(True)
+    for number in range(recovery.MOST_WAITING):
+        publish(number + 1)
+    in_an_hour = {"attempts": 3, "due_at": clock.now() + 60 * MINUTE}
+    with database.session() as session, writing(session):
+        session.execute(update(Delivery).values(in_an_hour))
+    start()
+    go_on()
+    assert bodies(receiver) == [0]
+    for _ in range(recovery.MOST_WAITING // recovery.BATCH):
+        go_on()
+    assert read(database).state == RecoveryState.DONE
 
 
 def test_one_at_a_time_and_only_what_is_switched_on(
