@@ -133,7 +133,6 @@ _ONE_ENDPOINT = (
     .where(_THIS)
 )
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
-_CALL = update(_lane).where(_in_ids, _IS_LATER).values(turn_at=_turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
 _WAKE = Direct(
     update(_lane)
@@ -259,13 +258,14 @@ def call_forgotten(session: Session, now: datetime, among: Collection[UUID] | No
 
     Publishing does not wait for a worker that is just finding a lane empty, so the worker may have
     the last word. Who emptied lanes looks at these again a moment later (among: them alone), when
-    whoever was just publishing has mostly committed; and now and then workers look at all.
+    whoever was just publishing has mostly committed; and now and then workers look at all. A lane
+    that somebody has this moment is left to them.
     """
     statement = _FORGOTTEN if among is None else _FORGOTTEN_AMONG
     asked = {"now": now} if among is None else {"now": now, "ids": list(among)}
     forgotten = session.connection().execute(statement, asked).scalars().all()
     if forgotten:
-        session.connection().execute(_CALL, {"ids": forgotten, "turn": now})
+        _WAKE.run(session.connection(), ids=forgotten, turn=now)
     return len(forgotten)
 
 
@@ -279,7 +279,8 @@ def drop_waiting(
     pending = union_all(*[select(_delivery.c.id).where(theirs, kind) for kind in kinds])
     waiting = (
         select(_delivery.c.id)
-        .where(_delivery.c.id.in_(pending.scalar_subquery()))
+        # Once more: whoever had it under way may have settled it while we waited for its row.
+        .where(_delivery.c.id.in_(pending.scalar_subquery()), IS_PENDING)
         .order_by(_delivery.c.id)
         .with_for_update()
     )

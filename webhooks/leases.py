@@ -4,7 +4,7 @@ Everything here runs in a write transaction of the caller and none of it waits f
 statements are built once: this is the busiest part of a worker beside the sending itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -15,8 +15,10 @@ from sqlalchemy import (
     Connection,
     String,
     Table,
+    and_,
     bindparam,
     insert,
+    or_,
     select,
     type_coerce,
     update,
@@ -81,10 +83,16 @@ _DROP = (
         dropped_because=bindparam("reason"),
     )
 )
+_PRESENT_TARGETS = (
+    select(_delivery.c.id, _delivery.c.lease_token, Subscription.target_url)
+    .join(Subscription, Subscription.id == _delivery.c.subscription_id)
+    .where(_in_ids)
+)
 _HELD = Direct(
     select(
         _delivery.c.id,
         _delivery.c.lease_token,
+        _delivery.c.throttles,
         type_coerce(_delivery.c.state, String),
         type_coerce(_delivery.c.dropped_because, String),
     )
@@ -198,37 +206,39 @@ def settle(
 ) -> int:
     """Write attempts and what becomes of their deliveries; return how many were still ours.
 
-    A result whose lease was lost to another worker changes nothing: that worker tells the story.
+    A result whose lease was lost to another worker changes nothing: that worker tells the story. If
+    a delivery's subscription has moved, what its former target said ends nothing and counts for no
+    retry; nor does an attempt in the midst of which somebody wished the delivery sent again.
     health: takes note of how each subscription fares. logged: whether to write the attempts too,
     as ever, or only what becomes of the deliveries.
     """
     if not results:
         return 0
-    changed = [one for one in results if not _is_as_ever(one)]
-    if changed:
-        _end_those_gone(session, changed, now)
-        health.note(session, _news(results), now)
-        _call_for_retries(session, changed, now)
-    connection = session.connection()
+    connection, ids = session.connection(), [one.job.delivery_id for one in results]
+    moved: Collection[int] = ()
+    if not all(map(_is_as_ever, results)):
+        telling, moved = _by_target(session, results)
+        _end_those_gone(session, telling, now)
+        health.note(session, _news(telling), now)
+        _call_for_retries(session, results, now)
     stored = {
-        (delivery_id, token): more
-        for delivery_id, token, *more in _HELD.rows(
-            connection, ids=[one.job.delivery_id for one in results]
-        )
+        (delivery_id, token): more for delivery_id, token, *more in _HELD.rows(connection, ids=ids)
     }
     ours = [one for one in results if (one.job.delivery_id, one.job.token) in stored]
     delivered = [one.job.delivery_id for one in ours if isinstance(one.decision, Delivered)]
     if delivered:
         _DELIVERED.run(connection, ids=delivered, now=now)
     if len(delivered) < len(ours):
-        _UNDELIVERED.run_many(
-            connection,
-            [
-                _undelivered(one, stored[one.job.delivery_id, one.job.token], now)
-                for one in ours
-                if not isinstance(one.decision, Delivered)
-            ],
-        )
+        rows, anew = list[dict[str, object]](), set[UUID]()
+        for one in ours:
+            if not isinstance(one.decision, Delivered):
+                throttles, *more = stored[one.job.delivery_id, one.job.token]
+                is_anew = one.job.delivery_id in moved or throttles != one.job.throttles
+                rows.append(_undelivered(one, more, now, is_anew=is_anew))
+                if is_anew:
+                    anew.add(one.job.endpoint.subscription_id)
+        _UNDELIVERED.run_many(connection, rows)
+        lanes.wake(session, sorted(anew), now)
     if ours and logged:
         _log(connection, [_attempt_row(one) for one in ours])
     return len(ours)
@@ -238,13 +248,13 @@ def release(session: Session, jobs: Sequence[Job], now: datetime) -> None:
     """Give jobs back that were never started; anyone may take them at once."""
     if jobs:
         lanes.call(session, dict.fromkeys((job.endpoint.subscription_id for job in jobs), now))
-        session.connection().execute(_RELEASE, [_held(job) for job in jobs])
+        session.connection().execute(_RELEASE, _held(jobs))
 
 
 def extend(session: Session, jobs: Sequence[Job], until: datetime) -> None:
     """Keep jobs for longer; those that were lost meanwhile stay lost."""
     if jobs:
-        session.connection().execute(_EXTEND, [_held(job) | {"til": until} for job in jobs])
+        session.connection().execute(_EXTEND, [one | {"til": until} for one in _held(jobs)])
 
 
 def recall(session: Session, now: datetime) -> int:
@@ -265,14 +275,49 @@ def _set_free(session: Session, rows: Sequence[Any], now: datetime) -> int:
     return len(rows)
 
 
-def _held(job: Job) -> dict[str, object]:
-    return {"row": job.delivery_id, "held": job.token}
+def _held(jobs: Sequence[Job]) -> list[dict[str, object]]:
+    """Return what tells that a job is ours, in the order in which everybody locks deliveries."""
+    ordered = sorted(jobs, key=lambda job: job.delivery_id)
+    return [{"row": job.delivery_id, "held": job.token} for job in ordered]
+
+
+def _by_target(
+    session: Session, results: Sequence[Result]
+) -> tuple[Sequence[Result], Collection[int]]:
+    """Return the results that tell of an endpoint, and the deliveries whose subscription has moved.
+
+    What was lost to another worker is neither.
+    """
+    ids = [one.job.delivery_id for one in results]
+    present = {
+        (delivery_id, token): target_url
+        for delivery_id, token, target_url in session.connection().execute(
+            _PRESENT_TARGETS, {"ids": ids}
+        )
+    }
+    telling, moved = list[Result](), set[int]()
+    for one in results:
+        target_url = present.get((one.job.delivery_id, one.job.token))
+        if target_url == one.job.endpoint.target_url:
+            telling.append(one)
+        elif target_url is not None:
+            moved.add(one.job.delivery_id)
+    return telling, moved
 
 
 def _end_those_gone(session: Session, results: Sequence[Result], now: datetime) -> None:
-    gone = [one.job.endpoint.subscription_id for one in results if isinstance(one.decision, Gone)]
+    gone = [one.job.endpoint for one in results if isinstance(one.decision, Gone)]
     if gone:
-        which = Subscription.id.in_(gone)
+        # Once more, with their rows held: one may have moved this moment.
+        which = or_(
+            *[
+                and_(
+                    Subscription.id == one.subscription_id,
+                    Subscription.target_url == one.target_url,
+                )
+                for one in gone
+            ]
+        )
         held.end(session, which, held.TARGET_GONE, now=now, actor=SYSTEM)
 
 
@@ -303,15 +348,20 @@ def _call_for_retries(session: Session, results: Sequence[Result], now: datetime
     lanes.call(session, turns)
 
 
-def _undelivered(result: Result, stored: Sequence[str | None], now: datetime) -> dict[str, object]:
+def _undelivered(
+    result: Result, stored: Sequence[str | None], now: datetime, *, is_anew: bool
+) -> dict[str, object]:
     """Return what becomes of a delivery that did not arrive.
 
-    stored: its state and why it was dropped, as it may have been meanwhile.
+    stored: its state and why it was dropped, as it may have been meanwhile. is_anew: whether it is
+    to be sent in any case, as if this attempt had not been.
     """
     state, dropped_because = stored
     decision = result.decision
     row: dict[str, object] = {"row": result.job.delivery_id, "free": 0, "due_at": now}
     row |= {"finished_at": now, "reason": None}
+    if is_anew and state == DeliveryState.PENDING:
+        return row | {"state": state, "free": 1, "finished_at": None}
     if isinstance(decision, GiveUp):
         return row | {"state": DeliveryState.FAILED}
     if state != DeliveryState.PENDING:

@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
@@ -73,6 +73,22 @@ def test_who_publishes_waits_for_nobody_else_who_does(
     assert forgotten(database, clock) == 1
     with database.session() as session, session.begin():
         assert lanes.any_due(session, clock.now())
+
+
+@at_once
+def test_who_calls_what_was_forgotten_waits_for_nobody(
+    database: Database, subscribe: Subscribe, publish: Publish, clock: ManualClock
+) -> None:
+    """In one thread, as above: a worker that has one lane already could wait in a circle."""
+    subscribe("https://hooks.example.com/northwind")
+    publish(1)
+    with database.session() as session, writing(session):
+        session.execute(update(Lane).values(turn_at=None))
+    with database.session() as session, session.begin():
+        session.execute(select(Lane.subscription_id).with_for_update())
+        assert forgotten(database, clock) == 1
+    assert forgotten(database, clock) == 1, "it was left to whoever had it"
+    assert forgotten(database, clock) == 0
 
 
 def test_a_lane_that_somebody_has_called_is_not_forgotten(

@@ -1,16 +1,21 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from random import Random
 from threading import Barrier
+from time import sleep
 
 import pytest
 from sqlalchemy import select, update
 
+from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
-from tests.webhooks.conftest import Publish, Subscribe
+from tests.properties.together import BLOCKED, interleaved
+from tests.webhooks.conftest import EVERYTHING, Publish, Subscribe
 from webhooks import fairness, lanes, leases, retry
 from webhooks.choices import Choices
 from webhooks.fairness import Room
@@ -19,8 +24,10 @@ from webhooks.leases import Claim, Result
 from webhooks.models import Attempt, Delivery, Subscription
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
+from webhooks.redelivery import Redelivery, Wish
 from webhooks.retry import Decision
 from webhooks.subscriptions import Subscriptions
+from webhooks.switches import Switches
 
 MINUTE = timedelta(minutes=1)
 HEALTH = Health(timedelta(hours=40))
@@ -85,6 +92,21 @@ class Desk:
     def attempts(self) -> list[Attempt]:
         with self._database.session() as session, session.begin():
             return list(session.scalars(select(Attempt).order_by(Attempt.id)))
+
+    @property
+    def subscription(self) -> Subscription:
+        with self._database.session() as session, session.begin():
+            return session.scalars(select(Subscription)).one()
+
+    def switch(self, *, on: bool) -> None:
+        subscription, switches = self.subscription, Switches(self._clock)
+        with self._database.session() as session:
+            (switches.on if on else switches.off)(
+                session,
+                subscription.id,
+                organization_id=subscription.organization_id,
+                actor=SYSTEM,
+            )
 
 
 def test_a_job_brings_all_that_is_needed_to_send_it(desk: Desk, publish: Publish) -> None:
@@ -154,21 +176,23 @@ def test_a_claim_of_lanes_that_hold_little_goes_on_to_others(
     assert desk.claim() == []
 
 
+@pytest.mark.parametrize("outcome", [BROKEN, GONE])
 def test_a_lease_that_has_run_out_can_be_taken_over_and_the_late_one_changes_nothing(
-    desk: Desk, publish: Publish, clock: ManualClock
+    desk: Desk, publish: Publish, clock: ManualClock, outcome: Outcome
 ) -> None:
     publish()
     late = desk.claim(owner="late")
     clock.advance(MINUTE)
     heir = desk.claim(owner="heir")
     assert [job.delivery_id for job in heir] == [job.delivery_id for job in late]
-    assert desk.settle(late, BROKEN) == 0
+    assert desk.settle(late, outcome) == 0
     assert desk.attempts == []
     assert desk.settle(heir, OK) == 1
-    assert desk.settle(late, BROKEN) == 0
+    assert desk.settle(late, outcome) == 0
     [delivery] = desk.deliveries
     assert (delivery.state, delivery.attempts) == ("delivered", 1)
     assert delivery.lease_token is None
+    assert (desk.subscription.ended_at, desk.subscription.failing_since) == (None, None)
 
 
 def test_both_of_one_s_own_leases_on_a_row_are_told_apart(
@@ -248,6 +272,105 @@ def test_410_ends_the_subscription_and_all_that_waits_for_it(
     assert [attempt.status for attempt in desk.attempts] == [410]
 
 
+@pytest.mark.parametrize("outcome", [BROKEN, GONE])
+def test_what_the_former_target_says_is_nothing_to_the_new_one(
+    database: Database,
+    desk: Desk,
+    publish: Publish,
+    subscriptions: Subscriptions,
+    organization: Organization,
+    outcome: Outcome,
+) -> None:
+    publish()
+    [job] = desk.claim()
+    with database.session() as session:
+        subscriptions.change(
+            session,
+            job.endpoint.subscription_id,
+            organization_id=organization.id,
+            caller=EVERYTHING,
+            actor=SYSTEM,
+            target_url="https://hooks.example.com/southwind",
+        )
+    assert desk.settle([job], outcome) == 1
+    assert (desk.subscription.ended_at, desk.subscription.failing_since) == (None, None)
+    [again] = desk.claim()
+    assert again.endpoint.target_url == "https://hooks.example.com/southwind"
+    assert again.attempts - again.throttles == 0, "it has all of its retries before it"
+    assert [attempt.status for attempt in desk.attempts] == [outcome.status]
+
+
+def test_what_is_to_be_sent_again_while_its_last_attempt_is_under_way_is_sent_again(
+    database: Database, desk: Desk, publish: Publish, organization: Organization, clock: ManualClock
+) -> None:
+    publish()
+    for _ in retry.CONTRACT:
+        assert desk.settle(desk.claim(), BROKEN) == 1
+        clock.advance(desk.deliveries[0].due_at - clock.now())
+    [last] = desk.claim()
+    desk.switch(on=False)
+    desk.switch(on=True)
+    with database.session() as session:
+        made = Redelivery(clock).again(
+            session,
+            last.endpoint.subscription_id,
+            Wish(ids=[last.delivery_id]),
+            organization_id=organization.id,
+            actor=SYSTEM,
+        )
+    assert made == 1
+    assert desk.settle([last], BROKEN) == 1
+    [again] = desk.claim()
+    assert (again.attempts, again.attempts - again.throttles) == (6, 0)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_was_delivered_stays_so_whenever_its_subscription_is_switched_off(
+    database: Database, desk: Desk, publish: Publish
+) -> None:
+    """On PostgreSQL alone: SQLite lets one write at a time, so nobody meets another."""
+    for statement in count(1):
+        publish()
+        [job] = desk.claim()
+        came, went_so_far = interleaved(
+            database.engine,
+            partial(desk.settle, [job], OK),
+            partial(desk.switch, on=False),
+            statement,
+        )
+        assert came == (1, None)
+        assert desk.deliveries[-1].state == "delivered"
+        desk.switch(on=True)
+        if not went_so_far:
+            break
+    assert statement > 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_keeps_jobs_and_who_switches_off_their_subscription_wait_in_no_circle(
+    database: Database, desk: Desk, publish: Publish, clock: ManualClock
+) -> None:
+    publish(1)
+    publish(2)
+    jobs = sorted(desk.claim(), key=lambda job: job.delivery_id)
+
+    def keep() -> None:
+        with database.session() as session, writing(session):
+            leases.extend(session, list(reversed(jobs)), clock.now() + MINUTE)
+
+    with ThreadPoolExecutor() as pool:
+        with database.session() as session, session.begin():
+            first = Delivery.id == jobs[0].delivery_id
+            session.execute(select(Delivery.id).where(first).with_for_update())
+            switched = pool.submit(desk.switch, on=False)
+            sleep(BLOCKED)
+            kept = pool.submit(keep)
+            sleep(BLOCKED)  # both wait for this row, and may have the other
+        switched.result()
+        kept.result()
+    assert {one.state.value for one in desk.deliveries} == {"dropped"}
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"), [(OK, "delivered"), (BROKEN, "dropped"), (GONE, "dropped")]
 )
@@ -260,8 +383,6 @@ def test_a_subscription_that_ends_while_a_request_is_under_way(
     outcome: Outcome,
     state: str,
 ) -> None:
-    from keystore.audit import SYSTEM  # noqa: PLC0415 - only here
-
     publish()
     [job] = desk.claim()
     with database.session() as session:
