@@ -2,12 +2,22 @@
 
 import sys
 
-from tests.benchmarks import claims, deliver, fairness, latency, parts, publish, verify
+from tests.benchmarks import (
+    claims,
+    deliver,
+    delivery_parts,
+    fairness,
+    latency,
+    parts,
+    publish,
+    verify,
+)
 
 BENCHMARKS = {
     "verify": verify.main,
     "parts": parts.main,
     "deliver": deliver.main,
+    "delivery": delivery_parts.main,
     "publish": publish.main,
     "latency": latency.main,
     "fairness": fairness.main,
