@@ -67,7 +67,10 @@ def index(subscription_id: str) -> ResponseReturnValue:
 @bp.get("/webhooks/<subscription_id>/deliveries/<delivery_id>/", strict_slashes=False)
 @auth.scoped("webhooks:manage")
 def show(subscription_id: str, delivery_id: str) -> ResponseReturnValue:
-    """Show one delivery with its attempts; its body only to a key that may see it now."""
+    """Show one delivery with its attempts; its body only to a key that may see it now.
+
+    Nor is any other key shown what the receiver answered: many an answer is an echo.
+    """
     own = _own(subscription_id)
     with refusing(), access.services().db.session() as session:
         story = log.story(
@@ -78,7 +81,7 @@ def show(subscription_id: str, delivery_id: str) -> ResponseReturnValue:
             rights=auth.principal().rights,
         )
     body = story.body.decode("utf-8", "replace") if story.is_in_sight else None
-    attempts = [_attempt(one) for one in story.attempts]
+    attempts = [_attempt(one, story.is_in_sight) for one in story.attempts]
     return jsonify(_shape(story.entry) | {"body": body, "attempts": attempts})
 
 
@@ -176,7 +179,7 @@ def _shape(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt, is_in_sight: bool) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "started_at": moments.formatted(attempt.started_at),
@@ -184,5 +187,5 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome.value,
         "status": attempt.status,
         "error": attempt.error,
-        "response_excerpt": attempt.response_excerpt,
+        "response_excerpt": attempt.response_excerpt if is_in_sight else None,
     }

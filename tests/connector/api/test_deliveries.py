@@ -139,19 +139,29 @@ def test_pages_follow_each_other(
 
 
 def test_a_body_is_shown_to_a_key_that_may_see_it_alone(
-    api: FlaskClient, hook: str, deliver: Callable[[], None], add_caller: AddCaller
+    api: FlaskClient,
+    hook: str,
+    receiver: Receiver,
+    deliver: Callable[[], None],
+    add_caller: AddCaller,
 ) -> None:
-    end_meeting(api, is_private=True)
+    echo = '{"received":{"subject":"Merger with Southwind"}}'  # as many receivers answer
+    receiver.then(Answer(body=echo.encode()))
+    end_meeting(api, is_private=True, subject="Merger with Southwind")
     deliver()
     [one] = api.get(f"{hook}deliveries/").get_json()["results"]
     path = f"{hook}deliveries/{one['id']}/"
-    assert api.get(path).get_json()["body"]
+    shown = api.get(path).get_json()
+    assert '"subject":"Merger with Southwind"' in shown["body"]
+    assert shown["attempts"][0]["response_excerpt"] == echo
     for caller in (
         add_caller("webhooks:manage"),
         add_caller("webhooks:manage", "meetings:read", data=DataScope.ORG_NON_PRIVATE),
     ):
-        shown = caller.get(path)
-        assert (shown.status_code, shown.get_json()["body"]) == (200, None)
+        answer = caller.get(path)
+        assert (answer.status_code, answer.get_json()["body"]) == (200, None)
+        [attempt] = answer.get_json()["attempts"]
+        assert (attempt["status"], attempt["response_excerpt"]) == (200, None)
 
 
 def test_what_a_stranger_asks_for_is_not_there(
