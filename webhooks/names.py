@@ -74,15 +74,21 @@ class Names:
             if name not in self._asked:
                 self._asked.add(name)
                 self._line.append(name)
-                self._begin()
+            self._begin()
         return None
 
     def _begin(self) -> None:
         while self._free and self._line:
-            self._free -= 1
-            name = self._line.popleft()
             # A daemon: a name server that is silent delays no process at its end.
-            threading.Thread(target=self._look_up, args=(name,), name="names", daemon=True).start()
+            thread = threading.Thread(
+                target=self._look_up, args=(self._line[0],), name="names", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # too many threads: the next who asks for any name tries again
+                return
+            self._line.popleft()
+            self._free -= 1
 
     def _look_up(self, name: str) -> None:
         addresses = _addresses(name)

@@ -111,8 +111,8 @@ class Transport(Generic[T]):
         try:
             slot.load(ticket, url, headers, body)
             self._dial(slot)
-        except (pycurl.error, ValueError, TypeError):
-            self._idle.append(slot)
+        except Exception:  # noqa: BLE001 - whatever it is, it costs neither a slot nor a ticket
+            self._put_back(slot)
             self._finished.append((ticket, Outcome(Ending.UNSENT, 0, error=_UNSENT)))
 
     def poll(self, wait: float, bell: int | None = None) -> list[tuple[T, Outcome]]:

@@ -35,6 +35,11 @@ def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
     raise AssertionError("it did not happen")
 
 
+def no_thread(thread: threading.Thread) -> None:
+    """Stands in for Thread.start where a process may have no more of them."""
+    raise RuntimeError("can't start new thread")
+
+
 def deliveries(database: Database) -> list[Delivery]:
     with database.session() as session, session.begin():
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))

@@ -12,7 +12,7 @@ from keystore.models import Organization
 from tests.support.internet import alone
 from tests.webhooks.conftest import NOTE_READY, Subscribe
 from tests.webhooks.lying_names import ANSWERS, PORT
-from tests.webhooks.running import until
+from tests.webhooks.running import no_thread, until
 from webhooks import names, outbox
 from webhooks.models import Attempt, Delivery, Subscription
 
@@ -122,6 +122,15 @@ def test_a_name_is_looked_up_once_however_many_wait_for_it() -> None:
     assert threading.active_count() <= before + 1
     assert [ask(book, host) for host in hosts] == [()] * 3
     until(lambda: threading.active_count() == before)
+
+
+def test_a_name_is_looked_up_when_there_are_threads_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = names.Names(limit=1)
+    hosts = [f"nowhere{number}.invalid" for number in range(3)]
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", no_thread)
+        assert [book.ask(host) for host in hosts] == [None] * 3
+    assert [ask(book, host) for host in reversed(hosts)] == [()] * 3
 
 
 def test_an_answer_has_addresses_as_libcurl_reads_them() -> None:

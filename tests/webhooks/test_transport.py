@@ -1,6 +1,7 @@
 import os
 import resource
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, ip_network
@@ -23,7 +24,9 @@ from tests.support.receiver import (
     Together,
 )
 from tests.webhooks.conftest import LOOPBACK
-from webhooks import addresses
+from tests.webhooks.running import no_thread
+from webhooks import addresses, names
+from webhooks.names import Names
 from webhooks.outcome import Ending, Outcome
 from webhooks.transport import SELECTABLE, Transport
 
@@ -314,6 +317,30 @@ def test_a_url_that_is_no_good_is_an_outcome_too(transport: Transport[str], url:
     outcome = outcome_of(transport, url)
     assert outcome.ending is Ending.UNSENT
     assert outcome.error
+    assert transport.free == 8
+
+
+def test_whatever_goes_wrong_is_an_outcome_too(
+    transport: Transport[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Names, name: str) -> tuple[str, ...] | None:
+        raise MemoryError
+
+    monkeypatch.setattr(Names, "ask", fail)
+    assert outcome_of(transport, "http://hooks.example/").ending is Ending.UNSENT
+    assert transport.free == 8
+
+
+def test_a_request_waits_until_there_is_a_thread_to_look_its_host_up(
+    receiver: Receiver, transport: Transport[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "_addresses", lambda _: ("127.0.0.1",))
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", no_thread)
+        transport.start("a", receiver.url(host="hooks.example"), LINES, b"{}")
+        assert transport.poll(0.05) == []
+    [(_, outcome)] = finish(transport)
+    assert outcome.delivered
     assert transport.free == 8
 
 
