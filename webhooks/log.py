@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from keystore.models import Key
@@ -209,6 +209,9 @@ def subscriptions(
 
 
 def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    if "\0" in (wanted.event_type or "") + (wanted.host or ""):
+        yield false()  # no row can hold it, and PostgreSQL cannot be asked for it
+        return
     if wanted.subscription_id is not None:
         yield Delivery.subscription_id == wanted.subscription_id
     if wanted.state is not None:

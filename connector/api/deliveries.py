@@ -1,5 +1,6 @@
 """What became of a subscription's events: deliveries, their attempts, sending them again."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ bp = Blueprint("deliveries", __name__)
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 100
 GREATEST_ID = 2**63 - 1  # no database can be asked for a greater one
+_ID = re.compile(r"0*([1-9]\d{0,18})", re.ASCII)  # int() itself fails at thousands of digits
 WISHES = ("ids", "state", "from_date", "to_date")
 ENDED = tuple(state.value for state in DeliveryState if state is not DeliveryState.PENDING)
 
@@ -41,13 +43,14 @@ def index(subscription_id: str) -> ResponseReturnValue:
     wanted = Parameters(request.args)
     state = wanted.choice("state", ("", *DeliveryState), "")
     size = wanted.page_size(PAGE_SIZE, MAX_PAGE_SIZE)
+    event_type = wanted.text("event_type")
     since, until = wanted.open_window()
     before = wanted.before(GREATEST_ID)
     wanted.check()
     only = Filter(
         _own(subscription_id),
         DeliveryState(state) if state else None,
-        request.args.get("event_type") or None,
+        event_type,
         since=since,
         until=until,
     )
@@ -159,9 +162,10 @@ def _moment(body: Mapping[str, Any], name: str, wrong: dict[str, list[str]]) -> 
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) <= GREATEST_ID:
+    found = _ID.fullmatch(text)
+    if found is None or int(found[1]) > GREATEST_ID:
         raise NotFound(DeliveryNotFound.detail)
-    return int(text)
+    return int(found[1])
 
 
 def _shape(entry: Entry) -> dict[str, Any]:

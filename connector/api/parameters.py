@@ -120,6 +120,12 @@ class Parameters:
             self._wrong(name, "Must be e-mail addresses, separated by commas.")
         return tuple(map(fold_email, values))
 
+    def text(self, name: str) -> str | None:
+        """Return a text, or None when it is not given."""
+        text = self._text(name)
+        self._refuse_nul(name, text or "")
+        return text
+
     def values(self, name: str) -> tuple[str, ...]:
         """Return comma-separated values; the parameter may also come more than once."""
         text = ",".join(self._arguments.getlist(name))
@@ -129,8 +135,7 @@ class Parameters:
             self._wrong(name, "Must have a value; leave the parameter out to see all.")
         if len(values) > MAX_VALUES:
             self._wrong(name, f"Must have at most {MAX_VALUES} values.")
-        if "\x00" in text:
-            self._wrong(name, "Must not contain the NUL character.")
+        self._refuse_nul(name, text)
         return values
 
     def _moment(self, name: str, read: Callable[[str], datetime]) -> datetime:
@@ -151,6 +156,10 @@ class Parameters:
         if not 1 <= value <= maximum:
             self._wrong(name, f"Must be a whole number from 1 to {maximum}.")
         return value
+
+    def _refuse_nul(self, name: str, text: str) -> None:
+        if "\x00" in text:  # which PostgreSQL cannot be asked for
+            self._wrong(name, "Must not contain the NUL character.")
 
     def _text(self, name: str) -> str | None:
         return (self._arguments.get(name) or "").strip() or None

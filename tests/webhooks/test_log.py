@@ -64,6 +64,15 @@ def test_deliveries_can_be_picked_by_state(database: Database, organization: Org
 
 
 @pytest.mark.usefixtures("five")
+@pytest.mark.parametrize("wanted", [log.Filter(event_type="note\0"), log.Filter(host="\0")])
+def test_text_that_no_row_can_hold_picks_nothing(
+    database: Database, organization: Organization, wanted: log.Filter
+) -> None:
+    with database.session() as session:
+        assert log.deliveries(session, organization.id, wanted) == log.Page([], None)
+
+
+@pytest.mark.usefixtures("five")
 def test_a_story_has_every_attempt_in_order(
     database: Database, organization: Organization, worker: Worker, clock: ManualClock
 ) -> None:

@@ -63,7 +63,7 @@ def deliveries() -> ResponseReturnValue:
     """
     state = _state(request.args.get("state"))
     before = request.args.get("before", type=int)
-    before = None if before is None else min(before, GREATEST_ID)
+    before = None if before is None else max(0, min(before, GREATEST_ID))
     kept = {name: text for name in FILTERS if (text := request.args.get(name, "").strip())}
     organization_id, now = the_visitor().organization.id, services().clock.now()
     with services().db.session() as session:
@@ -133,7 +133,6 @@ def delivery(delivery_id: int) -> ResponseReturnValue:
 
 def _filter(state: DeliveryState | None, kept: Mapping[str, str]) -> log.Filter:
     """Read what somebody typed; what cannot be read picks nothing out."""
-    day = {name: _day(kept.get(name)) for name in ("from", "to")}
     try:
         subscription_id = UUID(kept["subscription"]) if "subscription" in kept else None
     except ValueError:
@@ -143,14 +142,14 @@ def _filter(state: DeliveryState | None, kept: Mapping[str, str]) -> log.Filter:
         state,
         kept.get("event"),
         kept.get("host"),
-        day["from"],
-        day["to"] and day["to"] + timedelta(days=1) - timedelta(microseconds=1),
+        _moment(kept.get("from"), time.min),
+        _moment(kept.get("to"), time.max),
     )
 
 
-def _day(text: str | None) -> datetime | None:
+def _moment(day: str | None, of_day: time) -> datetime | None:
     try:
-        return datetime.combine(date.fromisoformat(text or ""), time.min, UTC)
+        return datetime.combine(date.fromisoformat(day or ""), of_day, UTC)
     except ValueError:
         return None
 

@@ -118,7 +118,10 @@ def test_a_wish_that_cannot_be_read_is_refused(api: FlaskClient, hook: str, wish
     assert answer.get_json()["detail"]
 
 
-@pytest.mark.parametrize("query", ["state=x", "from_date=x", "page_size=0", "before=0", "before=x"])
+@pytest.mark.parametrize(
+    "query",
+    ["state=x", "from_date=x", "page_size=0", "before=0", "before=x", "event_type=%00"],
+)
 def test_a_list_that_cannot_be_read_is_refused(api: FlaskClient, hook: str, query: str) -> None:
     assert api.get(f"{hook}deliveries/?{query}").status_code == 400
 
@@ -178,9 +181,20 @@ def test_what_a_stranger_asks_for_is_not_there(
         stranger.post(f"{hook}redeliver/", json={"ids": [one["id"]]}),
         stranger.post(f"{hook}recover/", json={"since": "2026-01-01"}),
         api.get(f"{hook}deliveries/x/"),
-        api.get(f"{hook}deliveries/{2**70}/"),
     ]
     assert [answer.status_code for answer in asked] == [404] * len(asked)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0", "٣", str(2**63), "9" * 5000, "0" * 19 + "9" * 30, "0" * 19 + "9" * 5000],
+    ids=["zero", "Arabic", "too great", "very long", "after zeros", "very long after zeros"],
+)
+def test_a_number_that_no_delivery_has_is_not_there(
+    api: FlaskClient, hook: str, number: str
+) -> None:
+    assert api.get(f"{hook}deliveries/{number}/").status_code == 404
+    assert api.post(f"{hook}deliveries/{number}/redeliver/").status_code == 404
 
 
 def test_what_was_missed_is_recovered_with_progress(

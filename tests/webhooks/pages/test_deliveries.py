@@ -170,9 +170,26 @@ def test_what_is_not_there_is_not_found(ada: Browser, path: str) -> None:
     assert ada.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("before", ["99999999999999999999", "-1", "0", "x", ""])
+@pytest.mark.parametrize("before", [f"{10**20}", f"-{10**20}", "9" * 5000, "-1", "0", "x", ""])
 def test_an_odd_page_number_is_no_error(ada: Browser, before: str) -> None:
     assert ada.get(f"{DELIVERIES}?before={before}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["event=%00", "host=%00"])
+def test_an_odd_filter_picks_nothing(
+    ada: Browser, subscribe: Subscribe, publish: Publish, query: str
+) -> None:
+    subscribe("https://hooks.example/")
+    publish()
+    assert "Nothing here" in ada.get(f"{DELIVERIES}?{query}").text
+
+
+def test_the_first_and_the_last_of_all_days_are_days(
+    ada: Browser, subscribe: Subscribe, publish: Publish
+) -> None:
+    subscribe("https://hooks.example/")
+    publish()
+    assert len(rows(ada.get(f"{DELIVERIES}?from=0001-01-01&to=9999-12-31").text)) == 1
 
 
 def test_the_pages_bring_their_own_style_sheet_and_nothing_inline(
