@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.exc import IntegrityError
@@ -48,8 +49,12 @@ from webhooks.models import (
 
 BATCH = 100  # events in one step
 MOST_WAITING = 200  # deliveries in the lane; with so many the job waits
-#: An event is looked at when it is this old: its transaction may have taken a while to commit.
+#: An event is looked at when it is this old: it may have been dated a while before it was written,
+#: or by a machine whose clock is behind ours.
 LAG = timedelta(seconds=5)
+#: For how long a transaction that writes, an import say, is waited for. It may be about something
+#: else altogether, and whoever holds it may have forgotten it.
+LONGEST = timedelta(hours=1)
 
 _UNDELIVERED = {DeliveryState.FAILED, DeliveryState.DROPPED}
 
@@ -185,19 +190,32 @@ def _move_on(session: Session, recovery: Recovery, catalog: Catalog, now: dateti
         return 0
     if _waiting(session, subscription.id, now) >= MOST_WAITING:
         return 0
-    events = _next_events(session, recovery, subscription, now)
+    settled = now - _lag(session)
+    events = _next_events(session, recovery, subscription, settled)
     made = _deliver(session, subscription, events, catalog, now)
     recovery.found += len(events)
     recovery.made += made
     if events:
         recovery.cursor_at, recovery.cursor_id = events[-1].created_at, events[-1].id
-    if len(events) < BATCH and now - LAG >= recovery.until:
+    if len(events) < BATCH and settled >= recovery.until:
         _end(recovery, RecoveryState.DONE, now)
     return made
 
 
+def _lag(session: Session) -> timedelta:
+    """Return the age from which on all events are to be seen; ask before they are read.
+
+    On PostgreSQL others may be writing, and what they have published is seen when they commit. On
+    SQLite nobody is, as this transaction has the one write lock.
+    """
+    if session.connection().dialect.name != "postgresql":
+        return LAG
+    writing_for: timedelta | None = session.scalar(_WRITING_FOR)
+    return LAG + min(writing_for or timedelta(), LONGEST)
+
+
 def _next_events(
-    session: Session, recovery: Recovery, subscription: Subscription, now: datetime
+    session: Session, recovery: Recovery, subscription: Subscription, settled: datetime
 ) -> Sequence[Event]:
     after: ColumnElement[bool] = Event.created_at >= recovery.cursor_at
     if recovery.cursor_id is not None:
@@ -209,7 +227,7 @@ def _next_events(
             Event.organization_id == subscription.organization_id,
             Event.type.in_(subscription.types),
             after,
-            Event.created_at <= min(recovery.until, now - LAG),
+            Event.created_at <= min(recovery.until, settled),
         )
         .order_by(Event.created_at, Event.id)
         .limit(BATCH)
@@ -294,3 +312,10 @@ def _found(
 
 
 _IS_RUNNING = Recovery.state == literal_column("'running'")
+#: For how long the oldest transaction that writes has done so; an age, as the database's clock may
+#: not be ours. Of other roles only members of pg_read_all_stats see any; our processes share one.
+_WRITING_FOR = text(
+    "SELECT max(clock_timestamp() - xact_start) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_type = 'client backend'"
+    " AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+)

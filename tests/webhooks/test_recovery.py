@@ -1,7 +1,9 @@
 """What a subscription missed is sent to it later, by a job that nothing stops for good."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -12,8 +14,8 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
-from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
-from webhooks import recovery
+from tests.webhooks.conftest import NOTE_GONE, NOTE_READY, MakeWorker, Publish, Subscribe
+from webhooks import outbox, recovery
 from webhooks.catalog import Catalog
 from webhooks.errors import AlreadyRecovering, SwitchedOff
 from webhooks.models import Attempt, Delivery, Recovery, RecoveryState, Subscription
@@ -21,6 +23,8 @@ from webhooks.recovery import Recoveries
 from webhooks.switches import Switches
 
 MINUTE = timedelta(minutes=1)
+#: SQLite has one writer at a time, so that nothing is being written while a job looks.
+with_many_writers = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -83,6 +87,29 @@ def go_on(
                 return
 
     return go_on
+
+
+@pytest.fixture
+def importing(
+    database: Database, organization: Organization, clock: ManualClock
+) -> Callable[[], AbstractContextManager[None]]:
+    """Publish an event in a transaction that goes on: as an import of a whole file has it."""
+
+    @contextmanager
+    def importing() -> Iterator[None]:
+        with database.session() as session, writing(session):
+            outbox.publish(
+                session,
+                organization_id=organization.id,
+                event_type=NOTE_READY,
+                body=b'{"note": 1}',
+                subject="note-1",
+                audience=None,
+                now=clock.now(),
+            )
+            yield
+
+    return importing
 
 
 def read(database: Database) -> Recovery:
@@ -238,6 +265,51 @@ def test_a_long_job_goes_in_steps_and_fills_the_lane_no_further_than_a_bit(
     go_on()
     assert bodies(receiver) == list(range(10))
     assert read(database).state is RecoveryState.DONE
+
+
+@with_many_writers
+def test_what_takes_long_to_be_written_is_waited_for(
+    importing: Callable[[], AbstractContextManager[None]],
+    receiver: Receiver,
+    publish: Publish,
+    switch: Callable[[bool], None],
+    start: Callable[[], Recovery],
+    go_on: Callable[[], None],
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    switch(False)
+    publish(0)
+    clock.advance(MINUTE)
+    with importing():
+        switch(True)
+        start()
+        time.sleep(0.2)  # which is how long the import takes by the database's own clock
+        clock.advance(0.1)
+        go_on()
+        assert bodies(receiver) == [0], "what was before is in nobody's way"
+        assert read(database).state is RecoveryState.RUNNING
+    go_on()
+    assert bodies(receiver) == [0, 1]
+    assert read(database).state is RecoveryState.DONE
+
+
+@with_many_writers
+def test_what_is_never_written_is_not_waited_for_without_end(
+    importing: Callable[[], AbstractContextManager[None]],
+    start: Callable[[], Recovery],
+    go_on: Callable[[], None],
+    database: Database,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "LONGEST", timedelta(seconds=0.1))
+    with importing():
+        start()
+        time.sleep(0.3)
+        clock.advance(0.2)
+        go_on()
+        assert read(database).state is RecoveryState.DONE
 
 
 def test_retries_that_are_not_due_hold_up_no_job(
