@@ -2,21 +2,25 @@
 
 A key sees, and may end, those whose rights are within its own. Changing one may mean to hold its
 secret afterwards, so that one must not reach further in any way. Asked within the transaction, of
-the calling key as it is then; what it has lost in the meantime it cannot hand on.
+the calling key as it is then; what it has lost in the meantime it cannot hand on. Nor does anything
+come of a credential that ended after its request was let in: with the key's row held, as whoever
+ends one holds it, too, either the request was done before that or it is refused.
 """
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, cast, select
 from sqlalchemy.orm import Session
 
-from keystore import scopes
+from keystore import rotation, scopes
 from keystore.audit import Actor
 from keystore.bounds import Bounds
-from keystore.errors import BeyondItself, NotYourKey
-from keystore.models import Key, Role, User
+from keystore.calls import Call
+from keystore.errors import BeyondItself, CallerOver, NotYourKey
+from keystore.models import AccessToken, Key, Role, Secret, User
+from keystore.rotation import KeyLife
 from keystore.scopes import DataScope, Owner, Rights
 
 
@@ -41,7 +45,7 @@ def hold(session: Session, actor: Actor, *key_ids: UUID) -> None:
 def check(session: Session, actor: Actor, key: Key, *, changes: bool) -> None:
     """Refuse to let a key see another one that may do more; with `changes`, that is more.
 
-    Raises NotYourKey, for itself and for what stays in sight BeyondItself.
+    Raises NotYourKey, for itself and for what stays in sight BeyondItself; as all here CallerOver.
     """
     calling, theirs = _calling(session, actor, key.organization_id), _granted(session, key)
     if actor.uuid != key.id and not calling.bounds.rights.cover(theirs.rights):
@@ -90,7 +94,13 @@ def visible(session: Session, actor: Actor, organization_id: UUID) -> ColumnElem
 
 
 def _calling(session: Session, actor: Actor, organization_id: UUID) -> _Calling:
-    """Return what the calling key is; raises NotYourKey when it is nothing any more."""
+    """Return what the calling key is.
+
+    Raises CallerOver when it, or the credential that it has shown, is nothing any more.
+    """
+    call = actor.call
+    if call is None:
+        raise CallerOver
     # Columns, not the object: that one may be the very key that is being changed.
     row = session.execute(
         select(
@@ -98,29 +108,50 @@ def _calling(session: Session, actor: Actor, organization_id: UUID) -> _Calling:
             Key.data_scope,
             Key.owner_id,
             Key.networks,
+            Key.generation,
             Key.expires_at,
+            Key.disabled_at,
+            Key.deleted_at,
             Key.rate_limit,
             User.email,
             User.role,
             User.is_active,
+            Secret.state,
+            Secret.until,
+            AccessToken.expires_at.label("token_expires_at"),
+            AccessToken.revoked_at,
+        )
+        .join(Secret, Secret.key_id == Key.id)
+        .outerjoin(
+            AccessToken, (AccessToken.secret_id == Secret.id) & (AccessToken.id == call.token_id)
         )
         .outerjoin(User, User.id == Key.owner_id)
         .where(
             Key.id == actor.uuid,
             Key.organization_id == organization_id,
-            Key.disabled_at.is_(None),
-            Key.deleted_at.is_(None),
+            Secret.id == call.secret_id,
         )
     ).one_or_none()
-    if row is None or actor.call is None:
-        raise NotYourKey
+    if row is None or not _works(row, call):
+        raise CallerOver
     owner = None if row.email is None else Owner(row.email, row.role is Role.ADMIN, row.is_active)
     rights = scopes.rights(frozenset(row.scopes), row.data_scope, owner)
     if rights is None:
-        raise NotYourKey
-    now = rights.only(actor.call.operations)
+        raise CallerOver
+    now = rights.only(call.operations)
     bounds = Bounds(now, tuple(row.networks or ()), row.expires_at)
     return _Calling(bounds, row.owner_id, row.rate_limit)
+
+
+def _works(row: Any, call: Call) -> bool:
+    """Tell whether what was shown still opens its key, by the time of the request itself."""
+    life = KeyLife(row.generation, row.expires_at, row.disabled_at, row.deleted_at)
+    if not rotation.authenticates(row.state, row.until, life, call.at):
+        return False
+    if call.token_id is None:
+        return True
+    end = row.token_expires_at  # None: it is so long over that its row was removed
+    return end is not None and call.at < end and row.revoked_at is None
 
 
 def _granted(session: Session, key: Key) -> Bounds:

@@ -8,12 +8,15 @@ from datetime import datetime
 class Call:
     """What came with the calling key's credential, and with the request itself.
 
-    An access token may allow less than its key does, and less is what counts.
+    An access token may allow less than its key does, and less is what counts. Which credential it
+    was is told as well: between the request's being let in and what it does, it may have ended.
     """
 
     at: datetime
     operations: frozenset[str]  # scopes of the credential that was shown
     rate_limit: int  # requests a minute of the calling key, spikes left aside
+    secret_id: int  # the secret that was shown, or that has obtained the token that was
+    token_id: int | None = None  # the access token that was shown
     seen: int | None = None  # the generation that the key it is about must have (If-Match)
     name: str | None = None  # digest of the name that its sender gave it (Idempotency-Key)
     content: str = ""  # digest of what it asks for

@@ -31,6 +31,10 @@ class NotYourKey(KeyNotFound):
     """There is such a key, but not for this person, who is told what a stranger is told."""
 
 
+class CallerOver(NotYourKey):
+    """The calling key, or the secret or token that it has shown, has ended since it was let in."""
+
+
 class BeyondMembers(KeystoreError):
     """Only an admin may do this."""
 

@@ -16,7 +16,7 @@ from keystore import credentials
 from keystore.clock import Clock, rising
 from keystore.credentials import Random, SecretValue
 from keystore.db import writing
-from keystore.models import AccessToken
+from keystore.models import AccessToken, Key
 from keystore.vault import Vault
 from keystore.verification import VerifiedKey, VerifiedToken
 
@@ -69,11 +69,15 @@ class Tokens:
             _sweep(session, now)
 
     def revoke(self, session: Session, token: VerifiedToken) -> None:
-        """End a token before its time. Its row stays as long as it would have worked."""
+        """End a token before its time. Its row stays as long as it would have worked.
+
+        With its key held: what is asked of keys with it is done by then, or refused.
+        """
         with writing(session):
+            session.get_one(Key, token.key.key_id, with_for_update={"key_share": True})
             session.execute(
                 update(AccessToken)
-                .where(AccessToken.id == token.id, AccessToken.revoked_at.is_(None))
+                .where(AccessToken.id == token.key.token_id, AccessToken.revoked_at.is_(None))
                 .values(revoked_at=self._clock.now())
             )
 

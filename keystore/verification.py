@@ -30,7 +30,7 @@ MOST_ALIVE = 2  # secrets of one key: the current one and one that is retiring
 
 
 class VerifiedKey(NamedTuple):
-    """Who is calling, proved by the right secret."""
+    """Who is calling, proved by the right secret or by an access token."""
 
     key_id: UUID
     organization_id: UUID
@@ -39,8 +39,9 @@ class VerifiedKey(NamedTuple):
     client_key: str
     rights: Rights
     networks: tuple[str, ...]  # where it may be used from; none: anywhere
-    generation: int  # of the secret that was shown
+    generation: int  # of the secret that was shown, or that has obtained the token
     secret_id: int
+    token_id: int | None  # the access token that was shown
     rate_limit: int | None  # requests a minute; None: the installation's
     spikes_until: datetime | None  # no spike is planned from then on
 
@@ -53,7 +54,6 @@ class VerifiedKey(NamedTuple):
 class VerifiedToken(NamedTuple):
     """An access token that works now, and the key it belongs to, cut down to the token's scopes."""
 
-    id: int
     key: VerifiedKey
     issued_at: datetime
     expires_at: datetime
@@ -201,8 +201,8 @@ class Verification:
         granted = _rights(row)
         if row.revoked_at is not None or not works or granted is None:
             return None
-        key = _verified(row, granted.only(_set(row.token_scopes)))
-        return VerifiedToken(row.token_id, key, row.created_at, row.token_expires_at)
+        key = _verified(row, granted.only(_set(row.token_scopes)), row.token_id)
+        return VerifiedToken(key, row.created_at, row.token_expires_at)
 
     def _bury(self, key_id: UUID, secret_id: int, now: datetime) -> None:
         """Write down that a secret's time has passed, so that no clock ever says otherwise.
@@ -253,7 +253,7 @@ def _set(column: str) -> frozenset[str]:
     return frozenset(json.loads(column))
 
 
-def _verified(row: Any, granted: Rights) -> VerifiedKey:
+def _verified(row: Any, granted: Rights, token_id: int | None = None) -> VerifiedKey:
     return VerifiedKey(
         row.id,
         row.organization_id,
@@ -264,6 +264,7 @@ def _verified(row: Any, granted: Rights) -> VerifiedKey:
         _texts(row.networks),
         row.generation,
         row.secret_id,
+        token_id,
         row.rate_limit,
         row.spikes_until,
     )

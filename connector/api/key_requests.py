@@ -94,6 +94,8 @@ def actor() -> Actor:
         at=services.clock.now(),
         operations=caller.scopes,
         rate_limit=caller.rate_limit or services.settings.rate_limit,
+        secret_id=caller.secret_id,
+        token_id=caller.token_id,
         seen=_seen(),
         name=None if name is None else hashlib.sha256(name.encode()).hexdigest(),
         content="" if name is None else _content(),
@@ -177,6 +179,8 @@ def _again(done: Repeated) -> Response:
 
 
 def _problem(error: errors.KeystoreError) -> Problem:
+    if isinstance(error, errors.CallerOver):
+        return auth.refusal()  # as if it had come a moment later
     kind = next((to for of, to in PROBLEMS.items() if isinstance(error, of)), None)
     if kind is not None:
         return kind(error.detail)

@@ -13,7 +13,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database
 from keystore.errors import GenerationConflict, NameReused, NameTaken
 from keystore.keys import Issued, Keys
-from keystore.models import AuditEvent, Key, Organization, Outcome
+from keystore.models import AuditEvent, Key, Organization, Outcome, Secret
 from keystore.repeat_models import NamedRequest
 from keystore.repeats import KEPT, SWEPT_AT_ONCE, Repeated
 from keystore.scopes import OPERATIONS
@@ -35,8 +35,10 @@ def manager(database: Database, keys: Keys, organization: Organization) -> Issue
 
 
 @pytest.fixture
-def asking(manager: Issued, clock: ManualClock) -> Actor:
-    call = Call(clock.now(), ALL, 60, name="a" * 64, content="b" * 64)
+def asking(database: Database, manager: Issued, clock: ManualClock) -> Actor:
+    with database.session() as session:
+        secret_id = session.scalars(select(Secret.id)).one()
+    call = Call(clock.now(), ALL, 60, secret_id, name="a" * 64, content="b" * 64)
     return Actor("key", "Terraform", id=str(manager.key.id), call=call)
 
 
@@ -74,17 +76,28 @@ def test_r9_a_repetition_is_told_what_was_done_and_does_nothing(
 
 
 def test_r9_a_repetition_that_has_seen_the_former_generation_is_no_conflict(
-    database: Database, keys: Keys, manager: Issued, asking: Actor
+    database: Database, keys: Keys, organization: Organization, asking: Actor
 ) -> None:
-    assert regenerate(database, keys, manager.key, asking).key.generation == 2
+    key = create(database, keys, organization, SYSTEM).key
+    assert regenerate(database, keys, key, asking).key.generation == 2
 
     with pytest.raises(Repeated) as told:
-        regenerate(database, keys, manager.key, asking)
+        regenerate(database, keys, key, asking)
     assert told.value.generation == 2
     assert asking.call is not None
     other = replace(asking, call=replace(asking.call, name="c" * 64))
     with pytest.raises(GenerationConflict):
-        regenerate(database, keys, manager.key, other)
+        regenerate(database, keys, key, other)
+
+
+def test_r9_a_key_whose_secret_died_by_its_own_request_is_told_so_when_it_comes_again(
+    database: Database, keys: Keys, manager: Issued, asking: Actor
+) -> None:
+    """Of two at once that had both been let in, one regenerates the key and the other is told."""
+    regenerate(database, keys, manager.key, asking)
+
+    with pytest.raises(Repeated):
+        regenerate(database, keys, manager.key, asking)
 
 
 def test_a_name_is_not_taken_for_another_request(

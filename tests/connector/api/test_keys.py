@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
+from keystore.keys import Issued
 from keystore.models import User
 from keystore.scopes import OPERATIONS, DataScope
 from tests.connector.api.office import MANAGE, Office, body, made, works
@@ -408,3 +410,47 @@ def test_z1_an_access_token_with_fewer_scopes_is_less_than_its_key(office: Offic
     assert made(token.post("/v1/keys/", json={"name": "x", "scopes": ["keys:manage"]}))
     took = token.post("/v1/keys/self/regenerate/", headers={"If-Match": '"1"'})
     assert took.status_code == 403, "the new secret would be good for all of the key's scopes"
+
+
+@pytest.mark.parametrize("shown", ["secret", "token"])
+def test_z1_a_credential_that_ends_while_its_request_is_under_way_gets_the_one_401(
+    office: Office, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    """An admin's click is faster than the change of somebody who was let in before it."""
+    issued, services = office.issue(MANAGE), office.parts.services
+    caller = office.holder(issued)
+    if shown == "token":
+        secret = issued.client_secret.reveal()
+        given = {"client_id": issued.key.client_key, "client_secret": secret}
+        given["grant_type"] = "client_credentials"
+        text = body(caller.post("/oauth/token", data=given, headers={"Authorization": ""}))
+        caller.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text['access_token']}"
+    create = services.keys.create
+
+    def after_the_click(session: Session, **given: Any) -> Issued:
+        with services.db.session() as admins:
+            if shown == "token":
+                token = services.verification.by_token(text["access_token"])
+                assert token is not None
+                services.tokens.revoke(admins, token)
+            else:
+                services.keys.regenerate(
+                    admins,
+                    issued.key.id,
+                    organization_id=office.organization.id,
+                    generation=1,
+                    actor=SYSTEM,
+                )
+        return create(session, **given)
+
+    monkeypatch.setattr(services.keys, "create", after_the_click)
+    refused = caller.post("/v1/keys/", json={"name": "Mine now", "scopes": ["keys:manage"]})
+    monkeypatch.undo()
+
+    at_the_door = caller.get("/v1/keys/")
+    assert (refused.status_code, body(refused)) == (401, body(at_the_door))
+    assert refused.headers["WWW-Authenticate"] == at_the_door.headers["WWW-Authenticate"]
+    assert office.log() == [("key.created", "refused", "CallerOver")]
+    with services.db.session() as session:
+        kept = services.keys.list(session, office.organization.id, actor=SYSTEM)
+    assert [key.id for key in kept] == [issued.key.id]
