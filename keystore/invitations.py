@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from keystore import audit, letters
+from keystore import audit, letters, ownership
 from keystore.accounts import Accounts, clean_email, unless_taken
 from keystore.audit import Actor
 from keystore.clock import Clock
@@ -23,7 +23,10 @@ LIFETIME = timedelta(days=7)
 
 
 class Invitations:
-    """Invites, takes back, lets in; each is one transaction with its audit event and its mail."""
+    """Invites, takes back, lets in; each is one transaction with its audit event and its mail.
+
+    Inviting and taking back are for admins, as they are then; raises BeyondMembers for all others.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Invitations:
         with writing(session):
             # One invitation at a time, so that the same address is not invited twice at once.
             organization = session.get_one(Organization, organization_id, with_for_update=True)
+            ownership.check_admin(session, actor, organization_id)
             if session.scalars(
                 select(User.id).where(User.email == email, User.organization_id == organization_id)
             ).one_or_none():
@@ -95,6 +99,7 @@ class Invitations:
         """
         with writing(session):
             organization = session.get_one(Organization, organization_id, with_for_update=True)
+            ownership.check_admin(session, actor, organization_id)
             invitation = self._held(session, invitation_id, organization_id)
             self._send(session, invitation, organization, inviter)
             self._record(session, invitation, actor, "invitation.renewed")
@@ -106,6 +111,9 @@ class Invitations:
     ) -> Invitation:
         """End an invitation; its link is dead at once. Raises NoSuchInvitation."""
         with writing(session):
+            # Not against those who only refer to it: whoever accepts this one holds it already.
+            session.get_one(Organization, organization_id, with_for_update={"key_share": True})
+            ownership.check_admin(session, actor, organization_id)
             invitation = self._held(session, invitation_id, organization_id)
             invitation.withdrawn_at = self._clock.now()
             self._record(session, invitation, actor, "invitation.withdrawn")

@@ -26,6 +26,7 @@ from keystore import (
     held,
     key_events,
     leak_mail,
+    ownership,
     possession,
     rotation,
 )
@@ -158,11 +159,15 @@ class Leaks:
     def set_policy(
         self, session: Session, *, organization_id: UUID, policy: LeakPolicy, actor: Actor
     ) -> None:
-        """Choose what is done from now on; what was done already stays."""
+        """Choose what is done from now on; what was done already stays.
+
+        Raises BeyondMembers for anybody but an admin.
+        """
         with writing(session):
             organization = session.get_one(
                 Organization, organization_id, populate_existing=True, with_for_update=True
             )
+            ownership.check_admin(session, actor, organization_id)
             if organization.leak_policy is policy:
                 return
             before, organization.leak_policy = organization.leak_policy, policy

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class People:
-    """Changes to people; each is one transaction with its audit event."""
+    """Changes to people; each is one transaction with its audit event.
+
+    What is done to others is for admins, as they are then; raises BeyondMembers for anybody else.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class People:
     ) -> User:
         """Make somebody an admin or a member. Raises NoSuchPerson, and LastAdmin."""
         with writing(session):
-            user = self._locked(session, user_id, organization_id)
+            user = self._locked(session, user_id, organization_id, actor)
             if user.role is not role:
                 before, user.role = user.role, role
                 self._keep_an_admin(session, organization_id)
@@ -111,7 +114,7 @@ class People:
         comes back, until somebody wakes each on purpose. Raises as `change_role`.
         """
         with writing(session):
-            user = self._locked(session, user_id, organization_id)
+            user = self._locked(session, user_id, organization_id, actor)
             if user.is_active:
                 user.is_active = False
                 self._keep_an_admin(session, organization_id)
@@ -126,7 +129,7 @@ class People:
     ) -> User:
         """Let somebody in again, with the password they had. Raises NoSuchPerson."""
         with writing(session):
-            user = self._locked(session, user_id, organization_id)
+            user = self._locked(session, user_id, organization_id, actor)
             if not user.is_active:
                 user.is_active = True
                 self._record(session, user, actor, "user.activated")
@@ -145,7 +148,7 @@ class People:
             raise NotOneself
         now = self._clock.now()
         with writing(session):
-            user = self._locked(session, user_id, organization_id)
+            user = self._locked(session, user_id, organization_id, actor)
             if not second_factor.forget(session, user.id):
                 return False
             self._record(session, user, actor, "second_factor.reset")
@@ -170,10 +173,14 @@ class People:
             log.warning("Somebody is not told of a change. %s", error.detail)
 
     @staticmethod
-    def _locked(session: Session, user_id: UUID, organization_id: UUID) -> User:
-        """Return a person; one change at a time to who an organization's admins are."""
+    def _locked(session: Session, user_id: UUID, organization_id: UUID, actor: Actor) -> User:
+        """Return a person for an admin; one change at a time to who an organization's admins are.
+
+        So whoever has waited here for their own end as an admin does not get past it.
+        """
         # Not against those who only refer to it: they may hold a person whom we want next.
         session.get_one(Organization, organization_id, with_for_update={"key_share": True})
+        ownership.check_admin(session, actor, organization_id)
         user = session.get(User, user_id, populate_existing=True)
         if user is None or user.organization_id != organization_id:
             raise NoSuchPerson

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from keystore import audit
+from keystore import audit, ownership
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
@@ -26,7 +26,10 @@ class Members:
 
 
 class Teams:
-    """The teams of all organizations; each change is one transaction with its audit event."""
+    """The teams of all organizations; each change is one transaction with its audit event.
+
+    Changes are for admins, as they are then; raises BeyondMembers for anybody else.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -54,7 +57,7 @@ class Teams:
             id=uuid4(), organization_id=organization_id, name=name, created_at=self._clock.now()
         )
         with writing(session):
-            self._hold(session, organization_id)
+            self._hold(session, organization_id, actor)
             taken = select(Team.id).where(
                 Team.organization_id == organization_id, Team.name == name
             )
@@ -77,7 +80,7 @@ class Teams:
         """Say who is in a team: these people and nobody else. Raises NoSuchTeam, NoSuchPerson."""
         wanted = set(people)
         with writing(session):
-            self._hold(session, organization_id)
+            self._hold(session, organization_id, actor)
             team = self._found(session, team_id, organization_id)
             ours = set(
                 session.scalars(
@@ -115,7 +118,7 @@ class Teams:
         Raises NoSuchTeam.
         """
         with writing(session):
-            self._hold(session, organization_id)
+            self._hold(session, organization_id, actor)
             team = self._found(session, team_id, organization_id)
             session.execute(delete(TeamMember).where(TeamMember.team_id == team_id))
             session.delete(team)
@@ -123,9 +126,10 @@ class Teams:
         return team
 
     @staticmethod
-    def _hold(session: Session, organization_id: UUID) -> None:
-        """Let one change at a time be made to an organization's teams."""
+    def _hold(session: Session, organization_id: UUID, actor: Actor) -> None:
+        """Let one change at a time be made to an organization's teams, by an admin."""
         session.get_one(Organization, organization_id, with_for_update={"key_share": True})
+        ownership.check_admin(session, actor, organization_id)
 
     @staticmethod
     def _found(session: Session, team_id: UUID, organization_id: UUID) -> Team:

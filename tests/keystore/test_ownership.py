@@ -1,4 +1,7 @@
-"""Whose keys somebody may lay hands on, tried with every service method that touches a key."""
+"""Whose keys somebody may lay hands on, tried with every service method that touches a key.
+
+And what is for admins alone, tried with every method of that kind.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -7,16 +10,28 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.orm import Session
 
+from keystore import audit
+from keystore.accounts import Accounts
 from keystore.audit import SYSTEM, Actor
 from keystore.clock import ManualClock
+from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.errors import BeyondMembers, KeyNotFound
 from keystore.grants import Grants
+from keystore.invitations import Invitations
 from keystore.keys import Issued, Keys
+from keystore.leaks import Leaks
 from keystore.members import Members
 from keystore.models import Key, Organization, Role, User
+from keystore.people import People
+from keystore.rates import Rates
+from keystore.rotation import LeakPolicy
 from keystore.scopes import OF_MEMBERS, DataScope
+from keystore.services import Services
+from keystore.teams import Teams
+from tests.conftest import PASSWORD
 
 READ = frozenset({"meetings:read"})
 DAY = timedelta(days=1)
@@ -237,3 +252,102 @@ def test_an_admin_of_elsewhere_is_nobody_here(office: Office, admin: User) -> No
         office.act("get", office.create().key, acting(admin))
     with pytest.raises(BeyondMembers):
         office.create(acting(admin), DataScope.ORG_FULL, owner_id=None)
+
+
+#: One thing that is for admins alone.
+Business = Callable[[Session, Actor], object]
+
+
+@pytest.fixture
+def business(
+    services: Services, organization: Organization, admin: User, member: User
+) -> dict[str, Business]:
+    """All that is for admins alone, in an order in which one of them may do it."""
+    of = {"organization_id": organization.id}
+    invitation = {"email": "bob@northwind.example", "role": Role.ADMIN, "inviter": "Ada"}
+    with services.db.session() as session:
+        team = services.teams.create(session, "Sales", actor=SYSTEM, **of).id
+        invited = services.invitations.invite(session, actor=SYSTEM, **of, **invitation).id  # type: ignore[arg-type]
+
+    def by(method: Callable[..., object], *given: object, **more: object) -> Business:
+        return lambda session, actor: method(session, *given, actor=actor, **of, **more)
+
+    people, invitations, teams = services.people, services.invitations, services.teams
+    return {
+        "People.change_role": by(people.change_role, member.id, Role.ADMIN),
+        "People.deactivate": by(people.deactivate, member.id),
+        "People.activate": by(people.activate, member.id),
+        "People.reset_second_factor": by(people.reset_second_factor, member.id, admin=admin),
+        "Invitations.invite": by(invitations.invite, **invitation),
+        "Invitations.send_again": by(invitations.send_again, invited, inviter="Ada"),
+        "Invitations.withdraw": by(invitations.withdraw, invited),
+        "Teams.create": by(teams.create, "Support"),
+        "Teams.set_members": by(teams.set_members, team, [member.id]),
+        "Teams.delete": by(teams.delete, team),
+        "Leaks.set_policy": by(services.leaks.set_policy, policy=LeakPolicy.KILL),
+        "Members.set_policy": by(services.members.set_policy, allowed=True),
+        "Rates.set_default": by(services.rates.set_default, limit=7),
+    }
+
+
+def test_all_that_is_for_admins_alone_is_tried_here(business: dict[str, Business]) -> None:
+    methods = {
+        f"{service.__name__}.{name}"
+        for service in (People, Invitations, Teams, Leaks, Members, Rates)
+        for name, method in inspect.getmembers(service, inspect.isfunction)
+        if not name.startswith("_")
+        and {"actor", "organization_id"} <= inspect.signature(method).parameters.keys()
+        and "key_id" not in inspect.signature(method).parameters
+    }
+
+    assert methods - {"Leaks.check"} == set(business)
+
+
+@pytest.mark.parametrize("kind", ["user", "cli", "system"])
+def test_an_admin_and_the_machine_may_do_all_of_it(
+    services: Services, business: dict[str, Business], admin: User, kind: str
+) -> None:
+    actor = {"user": acting(admin), "cli": Actor("cli", "root"), "system": SYSTEM}[kind]
+
+    for do in business.values():
+        with services.db.session() as session:
+            do(session, actor)
+
+
+@pytest.mark.parametrize("end", ["demoted", "deactivated"])
+def test_who_is_no_admin_or_none_any_more_may_do_nothing_of_it(
+    services: Services,
+    accounts: Accounts,
+    business: dict[str, Business],
+    organization: Organization,
+    admin: User,
+    member: User,
+    add_user: Callable[[str, Role], User],
+    end: str,
+) -> None:
+    former, of = add_user("Bob", Role.ADMIN), {"organization_id": organization.id}
+    with services.db.session() as session:
+        elsewhere = accounts.found(
+            session,
+            name="Southwind",
+            email="sue@southwind.example",
+            password=SecretValue(PASSWORD),
+            actor=SYSTEM,
+        )
+        [sue] = accounts.admins(session, elsewhere.id)
+        if end == "demoted":
+            services.people.change_role(session, former.id, Role.MEMBER, actor=acting(admin), **of)
+        else:
+            services.people.deactivate(session, former.id, actor=acting(admin), **of)
+        key = services.keys.create(
+            session, name="Terraform", organization_id=organization.id, actor=SYSTEM
+        ).key
+        done = len(audit.events(session, organization.id))
+
+    for actor in (acting(former), acting(member), acting(sue), Actor("key", "x", str(key.id))):
+        for do in business.values():
+            with services.db.session() as session, pytest.raises(BeyondMembers):
+                do(session, actor)
+
+    with services.db.session() as session:
+        assert len(audit.events(session, organization.id)) == done

@@ -3,17 +3,25 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Barrier
 
 import pytest
 
 from keystore import audit, one_time_codes, trail
 from keystore.accounts import Accounts
-from keystore.audit import SYSTEM
+from keystore.audit import SYSTEM, Actor
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
-from keystore.errors import AccountError, BadScopes, LastAdmin, NoSuchPerson, NotOneself
+from keystore.errors import (
+    AccountError,
+    BadScopes,
+    BeyondMembers,
+    LastAdmin,
+    NoSuchPerson,
+    NotOneself,
+)
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome, Role, User
 from keystore.people import People
@@ -22,6 +30,7 @@ from keystore.services import Services
 from keystore.sessions import Sessions
 from keystore.verification import Verification
 from tests.conftest import PASSWORD
+from tests.properties.together import interleaved
 from tests.support.mailbox import letters
 
 NEW = "staple and another horse"
@@ -210,6 +219,51 @@ def test_two_admins_who_step_down_at_once_leave_one(
         assert sorted(pool.map(step_down, [admin, other])) == [False, True]
     with database.session() as session:
         assert len(accounts.admins(session, admin.organization_id)) == 1
+
+
+@pytest.mark.parametrize("end", ["demoted", "deactivated"])
+def test_once_somebody_is_no_admin_any_more_nobody_becomes_one_through_them(
+    database: Database,
+    people: People,
+    admin: User,
+    member: User,
+    add_user: Callable[[str, Role], User],
+    end: str,
+) -> None:
+    """Whatever the point at which their leave comes: who is an admin then, is all there will be."""
+    bob, of = add_user("Bob", Role.ADMIN), admin.organization_id
+    ada, bobs = (Actor("user", one.email, id=str(one.id)) for one in (admin, bob))
+
+    def change(user: User, role: Role, actor: Actor) -> None:
+        with database.session() as session:
+            people.change_role(session, user.id, role, organization_id=of, actor=actor)
+
+    def roles() -> list[tuple[str, Role]]:
+        with database.session() as session:
+            return [(user.name, user.role) for user in people.list(session, of)]
+
+    def leave() -> list[tuple[str, Role]]:
+        if end == "demoted":
+            change(bob, Role.MEMBER, ada)
+        else:
+            with database.session() as session:
+                people.deactivate(session, bob.id, organization_id=of, actor=ada)
+        return roles()
+
+    statement, reached, came = 0, True, set()
+    while reached:
+        statement += 1
+        make = partial(change, member, Role.ADMIN, bobs)
+        (refused, there), reached = interleaved(database.engine, make, leave, statement)
+
+        assert roles() == there, statement
+        assert refused is None or isinstance(refused, BeyondMembers), refused
+        came.add(type(refused))
+        change(member, Role.MEMBER, SYSTEM)
+        change(bob, Role.ADMIN, SYSTEM)
+        with database.session() as session:
+            people.activate(session, bob.id, organization_id=of, actor=SYSTEM)
+    assert came == {type(None), BeyondMembers}
 
 
 def turn_on(services: Services, clock: ManualClock, user: User) -> None:

@@ -1,10 +1,15 @@
 """Who may sign in, and as what."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
-from keystore.models import User
+from keystore.models import Role, User
 from keystore.scopes import DataScope
 from keystore.services import Services
 from tests.keystore.pages.browser import DEVELOPER, Browser, Form, forms
@@ -88,6 +93,32 @@ def test_a_member_sees_and_changes_nothing(ada: Browser, mel: Browser, member: U
 
     assert mel.post(form).status_code == 403
     assert mel.get(DEVELOPER).status_code == 403
+
+
+def test_an_admin_who_is_demoted_while_their_click_is_under_way_is_told(
+    ada: Browser,
+    services: Services,
+    admin: User,
+    member: User,
+    add_user: Callable[[str, Role], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_user("Bob", Role.ADMIN)
+    click, change_role = button(ada, member, "admin"), services.people.change_role
+
+    def after_bobs(session: Session, *given: Any, **more: Any) -> User:
+        of = admin.organization_id
+        with services.db.session() as bobs:
+            change_role(bobs, admin.id, Role.MEMBER, organization_id=of, actor=SYSTEM)
+        return change_role(session, *given, **more)
+
+    monkeypatch.setattr(services.people, "change_role", after_bobs)
+    answer = ada.post(click)
+
+    assert (answer.status_code, "This takes an admin" in answer.text) == (403, True)
+    with services.db.session() as session:
+        admins = services.accounts.admins(session, admin.organization_id)
+    assert [one.name for one in admins] == ["Bob"]
 
 
 def test_it_asks_who_it_is_after_a_while(ada: Browser, clock: ManualClock, member: User) -> None:
