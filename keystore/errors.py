@@ -183,6 +183,15 @@ class NoSuchInvitation(KeystoreError):
     detail = "This invitation was accepted or withdrawn in the meantime."
 
 
+class SignInOver(KeystoreError):
+    """Since somebody showed their password it was changed, or their browser was signed out."""
+
+    detail = (
+        "Your password was changed or this browser was signed out in the meantime; "
+        "nothing was changed by this request."
+    )
+
+
 class LinkOver(KeystoreError):
     """The link of a mail was used, replaced or withdrawn, or its time is over."""
 

@@ -23,7 +23,7 @@ from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
-from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself
+from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself, SignInOver
 from keystore.key_events import OnEvent, Revoked
 from keystore.letters import Letter
 from keystore.mail import Mails
@@ -59,20 +59,25 @@ class People:
     ) -> None:
         """Replace a person's password and end their sign-ins, all but one.
 
-        That they know the present password is for the caller to have seen. Raises AccountError
-        for a password that is too short or too long.
+        user: as they were when they showed their present password, which is for the caller to have
+        seen. Of two at once who have, the second changes nothing. Raises SignInOver, and
+        AccountError for a password that is too short or too long.
         """
-        hashed = self._accounts.hash(password)
+        hashed, shown = self._accounts.hash(password), sessions.fingerprint(user)
         with writing(session):
-            stored = session.get_one(User, user.id, with_for_update=True)
+            stored = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
+            if sessions.fingerprint(stored) != shown:
+                raise SignInOver
             stored.password_hash = hashed
             session.flush()
             ended = sessions.end_all(session, user.id, but=kept.id)
-            session.execute(
+            if not generations.changed_one(
+                session,
                 update(SignIn)
                 .where(SignIn.id == kept.id)
-                .values(fingerprint=sessions.fingerprint(stored))
-            )
+                .values(fingerprint=sessions.fingerprint(stored)),
+            ):
+                raise SignInOver
             self._record(session, stored, actor, "user.password_changed", sessions_ended=ended)
             self.tell_of_new_password(session, stored, self._clock.now())
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from keystore.access import actor, password_of, services, signed_in, the_visitor
 from keystore.credentials import SecretValue
-from keystore.errors import AccountError, TooManyFailures
+from keystore.errors import AccountError, SignInOver, TooManyFailures
 from keystore.knocks import Kind
 from keystore.pages.forms import PasswordForm
 
@@ -40,13 +40,14 @@ def password() -> ResponseReturnValue:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         try:
             present = SecretValue(form.present.data or "")
-            if password_of(person.user.email, present, Kind.NEW_PASSWORD) is None:
+            shown = password_of(person.user.email, present, Kind.NEW_PASSWORD)
+            if shown is None:
                 form.present.errors = ["That is not your present password."]
             else:
                 with services().db.session() as db:
                     services().people.change_password(
                         db,
-                        person.user,
+                        shown,
                         SecretValue(form.new.data or ""),
                         kept=person.sign_in,
                         actor=actor(),
@@ -55,6 +56,8 @@ def password() -> ResponseReturnValue:
                 return redirect(url_for(".index"), HTTPStatus.SEE_OTHER)
         except AccountError as error:
             form.new.errors = [error.detail]
+        except SignInOver as error:
+            failure, status = error.detail, HTTPStatus.CONFLICT
         except TooManyFailures as error:
             failure, status = error.detail, HTTPStatus.TOO_MANY_REQUESTS
             waiting = {"Retry-After": str(error.seconds)}

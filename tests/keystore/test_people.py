@@ -21,6 +21,7 @@ from keystore.errors import (
     LastAdmin,
     NoSuchPerson,
     NotOneself,
+    SignInOver,
 )
 from keystore.keys import Issued, Keys
 from keystore.models import Organization, Outcome, Role, User
@@ -34,6 +35,7 @@ from tests.properties.together import interleaved
 from tests.support.mailbox import letters
 
 NEW = "staple and another horse"
+OTHER = "a third horse and no staple"
 
 
 @pytest.fixture
@@ -86,6 +88,74 @@ def test_a_password_that_is_too_short_changes_nothing(
             people.change_password(session, admin, SecretValue("x"), kept=found[0], actor=SYSTEM)
         assert sessions.find(session, token) is not None
         assert accounts.authenticate(session, admin.email, SecretValue(PASSWORD)) is not None
+
+
+def test_of_two_who_change_one_password_at_once_the_second_changes_nothing(
+    database: Database,
+    accounts: Accounts,
+    people: People,
+    clock: ManualClock,
+    add_user: Callable[[str, Role], User],
+) -> None:
+    """Both have shown the present one. Whatever the point, whoever is first has the last word."""
+    sessions = Sessions(clock)
+
+    def alive(token: str) -> bool:
+        with database.session() as session:
+            return sessions.find(session, token) is not None
+
+    def works(user: User, password: str) -> bool:
+        with database.session() as session:
+            return accounts.authenticate(session, user.email, SecretValue(password)) is not None
+
+    def changing(user: User, password: str) -> tuple[str, Callable[[], str]]:
+        with database.session() as session:
+            token = sessions.begin(session, user, address=None, agent="").reveal()
+            found = sessions.find(session, token)
+            shown = accounts.authenticate(session, user.email, SecretValue(PASSWORD))
+        assert found is not None
+        assert shown is not None
+
+        def change() -> str:
+            with database.session() as session:
+                people.change_password(
+                    session, shown, SecretValue(password), kept=found[0], actor=SYSTEM
+                )
+            return password
+
+        return token, change
+
+    statement, reached, first = 0, True, set()
+    while reached:
+        statement += 1
+        ada = add_user(f"Ada{statement}", Role.ADMIN)
+        (mine, change), (theirs, steal) = (changing(ada, one) for one in (NEW, OTHER))
+        (won, lost), reached = interleaved(database.engine, steal, change, statement)
+        if isinstance(won, SignInOver):
+            won, lost = lost, won
+
+        assert isinstance(lost, SignInOver), statement
+        assert {one: works(ada, one) for one in (PASSWORD, NEW, OTHER)} == {
+            one: one == won for one in (PASSWORD, NEW, OTHER)
+        }
+        assert [alive(mine), alive(theirs)] == [won == NEW, won == OTHER]
+        first.add(won)
+    assert first == {NEW, OTHER}
+
+
+def test_who_was_signed_out_in_the_meantime_changes_no_password(
+    services: Services, people: People, admin: User
+) -> None:
+    with services.db.session() as session:
+        token = services.sessions.begin(session, admin, address=None, agent="").reveal()
+        found = services.sessions.find(session, token)
+        assert found is not None
+        assert services.sessions.end(session, admin, found[0].id, SYSTEM)
+
+        with pytest.raises(SignInOver):
+            people.change_password(session, admin, SecretValue(NEW), kept=found[0], actor=SYSTEM)
+        assert services.accounts.authenticate(session, admin.email, SecretValue(PASSWORD))
+    assert letters(services.db, services.vault) == []
 
 
 def test_who_is_deactivated_is_out_at_once_and_may_be_let_in_again(

@@ -1,10 +1,14 @@
 """Where one is signed in, and ending it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from flask import Flask
 
 from keystore.models import User
 from keystore.pages.words import browser
+from keystore.services import Services
 from tests.conftest import PASSWORD
 from tests.keystore.pages.browser import DEVELOPER, Browser, Form, forms
 
@@ -129,6 +133,36 @@ def test_a_change_that_will_not_do_changes_nothing(
     assert NEW not in page.text
     assert PASSWORD not in page.text
     assert Browser(app).sign_in(admin.email).status_code == 303
+
+
+def test_a_password_that_was_the_present_one_a_moment_ago_replaces_no_newer_one(
+    app: Flask,
+    ada: Browser,
+    elsewhere: Browser,
+    services: Services,
+    admin: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody else knows the password, and changes it in the moment in which its owner does."""
+    mine = ada.form(f"{ACCOUNT}password/", present=PASSWORD, new=NEW)
+    theirs = elsewhere.form(
+        f"{ACCOUNT}password/", present=PASSWORD, new="what the thief has chosen"
+    )
+    change = services.people.change_password
+
+    def after_mine(*given: Any, **more: Any) -> None:
+        monkeypatch.undo()
+        with ThreadPoolExecutor(1) as aside:  # a request of its own, not one within theirs
+            assert aside.submit(ada.post, mine).result().status_code == 303
+        change(*given, **more)
+
+    monkeypatch.setattr(services.people, "change_password", after_mine)
+    refused = elsewhere.post(theirs)
+
+    assert (refused.status_code, "in the meantime" in refused.text) == (409, True)
+    assert ada.get(DEVELOPER).status_code == 200
+    assert elsewhere.get(DEVELOPER).status_code == 303
+    assert Browser(app).sign_in(admin.email, NEW).status_code == 303
 
 
 def test_guessing_the_present_password_is_slowed_down(ada: Browser) -> None:
