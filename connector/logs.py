@@ -8,14 +8,14 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-#: Client Secrets, access tokens, links in mails and signing secrets, wherever they stand.
-SECRETS = re.compile(r"kh[lst][0-9a-z]{20,}|whsec_[0-9A-Za-z+/=]+")
+from keystore.credentials import blotted
+
 AUTHORIZATION = re.compile(r"(?i)((?:bearer|basic)\s+)[^\s'\",]+")
 
 
 def redact(text: str) -> str:
     """Return a text without the secrets that it may hold."""
-    return AUTHORIZATION.sub(r"\1[secret]", SECRETS.sub("[secret]", text))
+    return AUTHORIZATION.sub(r"\1[secret]", blotted(text))
 
 
 def _redacted(value: Any) -> Any:

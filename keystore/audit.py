@@ -5,7 +5,6 @@ back. The rows of an organization are numbered without a gap and chained (see ke
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from keystore import chain
 from keystore.calls import Call
+from keystore.credentials import blotted
 from keystore.db import inserting, writing
 from keystore.errors import GenerationConflict, KeystoreError, NameTaken
 from keystore.models import AuditEvent, AuditHead, Organization, Outcome
@@ -26,8 +26,6 @@ from keystore.models import AuditEvent, AuditHead, Organization, Outcome
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Our secrets by their look: any prefix of ours but the public Client Key's, also when cut short.
-SECRET = re.compile(r"\bkh(?!k)[a-z][0-9a-z]{12,}|\bwhs(?:ec|k)_[0-9a-z+/=]{8,}", re.IGNORECASE)
 #: What of a refused call may be written down. Nothing else that was typed: people paste secrets
 #: into the wrong field.
 TELLABLE: Mapping[type[Exception], str] = {GenerationConflict: "generation", NameTaken: "name"}
@@ -296,7 +294,7 @@ def _cut(text: str | None, length: int) -> str | None:
 def storable(text: str) -> str:
     """Return a text that every database takes, with our secrets blotted out."""
     taken = text.encode("utf-8", "replace").decode().replace("\x00", "?")
-    return SECRET.sub("[secret]", taken)
+    return blotted(taken)
 
 
 def _plain(value: Any) -> Any:

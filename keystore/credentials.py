@@ -39,6 +39,13 @@ ACCESS_TOKEN = re.compile(
     rf"{TOKEN_PREFIX}[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z"
 )
 
+# Any prefix of ours but the Client Key's, whatever stands before it: in an address that is `%3A` or
+# `_`. What is cut so short that it might stand in a Client Key holds nothing that opens a door.
+_NOT_TO_BE_SEEN = re.compile(
+    rf"kh(?!k)[a-z][0-9a-z]{{{PUBLIC_LENGTH},}}"
+    r"|wh(?:sec|sk)_[0-9a-z+/=%]{8,}",  # a signing secret, base64; with % as it is in an address
+    re.IGNORECASE,
+)
 _IN_A_TEXT = re.compile(
     rf"(?<![0-9a-z])(?:{SECRET_PREFIX}|{TOKEN_PREFIX})"
     rf"[0-9a-z]{{{PUBLIC_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH}}}(?![0-9a-z])"
@@ -155,6 +162,11 @@ def public_part(access_token: str) -> str | None:
     if not _sums_up(access_token):
         return None
     return access_token[len(TOKEN_PREFIX) : len(TOKEN_PREFIX) + PUBLIC_LENGTH]
+
+
+def blotted(text: str) -> str:
+    """Return a text without our secrets, whole or cut short: the one rule for all that is kept."""
+    return _NOT_TO_BE_SEEN.sub("[secret]", text)
 
 
 def found_in(text: str) -> list[str]:

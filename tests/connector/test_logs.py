@@ -17,6 +17,7 @@ CLIENT_SECRET = credentials.generate_client_secret(CLIENT_KEY, random.Random(2))
 ACCESS_TOKEN = credentials.generate_access_token(random.Random(3)).reveal()
 LINK = credentials.generate_link_token(random.Random(4)).reveal()
 SIGNING = "whsec_" + "QUJD" * 10
+PRIVATE = "whsk_" + "UVVK" * 10
 
 Lines = Callable[[], list[dict[str, object]]]
 
@@ -37,7 +38,9 @@ def lines() -> Iterator[Lines]:
     [
         CLIENT_SECRET,
         f"{CLIENT_KEY}:{CLIENT_SECRET}",
+        f"{CLIENT_KEY}%3A{CLIENT_SECRET}",
         SIGNING,
+        PRIVATE,
         ACCESS_TOKEN,
         f"Exception on /sign-in/new-password/{LINK}/ [POST]",
         f"{{'access_token': '{ACCESS_TOKEN}'}}",
@@ -62,6 +65,7 @@ def test_secrets_are_redacted_wherever_they_stand(text: str, lines: Lines) -> No
         ACCESS_TOKEN[3:11],
         LINK[3:11],
         SIGNING[6:20],
+        PRIVATE[5:19],
         "dXNlcjpwYXN",
     ):
         assert secret not in written

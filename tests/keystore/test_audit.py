@@ -174,7 +174,7 @@ def test_an_organization_that_does_not_exist_has_no_log(
         keys.delete(session, issued.key.id, organization_id=uuid4(), actor=SYSTEM)
 
 
-@pytest.mark.parametrize("cut", [0, 20])
+@pytest.mark.parametrize("cut", [0, 23])
 def test_a_secret_in_the_wrong_place_is_blotted_out(
     ledger: Ledger, keys: Keys, issued: Issued, cut: int
 ) -> None:
@@ -183,11 +183,12 @@ def test_a_secret_in_the_wrong_place_is_blotted_out(
         issued.client_secret.reveal().upper(),
         credentials.generate_client_secret(issued.key.client_key, Random(1)).reveal(),
         "whsec_" + "QUJD" * 11,
+        "whsk_" + "QUJD" * 11,
     ]
     if cut:
         secrets = [secret[:cut] for secret in secrets]
     for secret in secrets:
-        actor = Actor("user", f"x {secret}", agent=f"curl/8 ({secret})")
+        actor = Actor("user", f"x {secret}", agent=f"curl/8 (u=ada%3A{secret})")
         with ledger.database.session() as session, writing(session):
             audit.record(
                 session,
@@ -205,7 +206,6 @@ def test_a_secret_in_the_wrong_place_is_blotted_out(
         written = str([row.actor_label, row.agent, row.detail])
         assert secret not in written
         assert "[secret]" in written
-        assert issued.key.client_key in str(audit.SECRET.sub("", issued.key.client_key))
 
 
 def test_text_that_no_database_takes_is_made_fit(ledger: Ledger) -> None:

@@ -7,6 +7,8 @@ import math
 import pickle
 import random
 import re
+from base64 import b64encode
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -158,3 +160,32 @@ def test_secrets_and_tokens_are_found_in_whatever_is_around_them() -> None:
         assert credentials.found_in(nothing) == []
     typo = secret[:40] + ("0" if secret[40] != "0" else "1") + secret[41:]
     assert credentials.found_in(typo) == []
+
+
+@given(seeds, st.text(max_size=5), st.text(max_size=5))
+def test_every_secret_is_blotted_out_wherever_it_stands_and_no_client_key(
+    seed: int, before: str, after: str
+) -> None:
+    source = random.Random(seed)
+    client_key, client_secret = a_pair(seed)
+    base64 = b64encode(source.randbytes(32)).decode()
+    for secret in (
+        client_secret,
+        client_secret.upper(),
+        credentials.generate_access_token(source).reveal(),
+        credentials.generate_link_token(source).reveal(),
+        f"whsec_{base64}",
+        f"whsk_{base64}",
+        f"whsk_{quote(base64, safe='')}",  # as it is in an address
+    ):
+        written = credentials.blotted(f"{before}{secret}{after}")
+        assert "[secret]" in written
+        assert secret[-8:] not in written
+
+    assert credentials.blotted(client_key) == client_key
+    assert credentials.blotted(f"{client_key}:{client_secret}") == f"{client_key}:[secret]"
+
+
+def test_a_client_key_is_not_blotted_out_though_it_holds_the_beginning_of_a_secret() -> None:
+    for client_key in ("khk" + "khs" + "0" * 17, "khk" + "0" * 17 + "khs"):
+        assert credentials.blotted(f"{client_key}, khs") == f"{client_key}, khs"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from keystore import audit
+from keystore import audit, mail
 from keystore.audit import Actor
 from keystore.db import Database
 from keystore.keys import Issued
@@ -14,6 +14,7 @@ from keystore.leak_models import LeakReport
 from keystore.mail_models import Mail
 from keystore.models import AuditEvent
 from keystore.rotation import LeakPolicy, SecretState
+from keystore.vault import Vault
 from keystore.verification import Verification
 
 GITHUB = Actor("system", "GitHub secret scanning")
@@ -43,6 +44,17 @@ def reports(database: Database) -> list[LeakReport]:
 def letters(database: Database) -> list[str]:
     with database.session() as session, session.begin():
         return sorted(session.scalars(select(Mail.to)))
+
+
+def opened(database: Database, vault: Vault) -> list[str]:
+    """What the letters say."""
+    with database.session() as session, session.begin():
+        sealed = {one.id: one.sealed_text for one in session.scalars(select(Mail))}
+    return [
+        vault.open(text, mail.context(mail_id)).reveal()
+        for mail_id, text in sealed.items()
+        if text is not None
+    ]
 
 
 def rows(database: Database) -> list[tuple[object, ...]]:

@@ -27,9 +27,11 @@ from tests.keystore.leaks.telling import (
     URL,
     Report,
     letters,
+    opened,
     reports,
     rows,
     secret_of,
+    told,
     works,
 )
 from tests.properties.together import at_once
@@ -167,6 +169,28 @@ def test_no_secret_is_stored_also_when_the_place_repeats_it(
     for window in range(len(secret) - 8 - 23):
         part = secret[23 + window : 31 + window]
         assert part not in stored + "".join(events) + found.source
+
+
+@pytest.mark.parametrize("before", ["%3A", "%20", "_", "X", "KEYHOOK_SECRET_"])
+def test_no_secret_is_stored_whatever_stands_before_it_in_the_place(
+    database: Database,
+    vault: Vault,
+    issued: Issued,
+    organization: Organization,
+    report: Report,
+    admin: User,
+    before: str,
+) -> None:
+    pair = f"{issued.key.client_key}{before}"
+    report(secret_of(issued), url=f"https://x.example/?u={pair}{secret_of(issued)}%0A")
+
+    [found] = reports(database)
+    assert found.url == f"https://x.example/?u={pair}[secret]%0A"
+    [event] = told(database, organization.id, "key.leaked")
+    assert event.detail["url"] == found.url
+    [letter] = opened(database, vault)
+    assert found.url in letter
+    assert secret_of(issued)[23:31] not in letter
 
 
 def test_reports_are_told_newest_first_and_only_ones_own(
