@@ -44,8 +44,8 @@ from keystore.possession import Match
 from keystore.rotation import Consequence, LeakAction, LeakPolicy, SecretState
 from keystore.vault import Vault
 
-#: In one text; whoever pastes a whole file of ours has more to do than this page can help with.
-MOST_IN_ONE_TEXT = 10
+#: A scanner tells of one text at a time; a report has up to a thousand records, each with look-ups.
+MOST_IN_A_RECORD = 10
 #: A secret is found in a repository, its forks and its history: one mail tells of all of them.
 ONE_MAIL_IN = timedelta(days=1)
 SHOWN = 50
@@ -106,7 +106,7 @@ class Leaks:
         )
         found = [
             match
-            for text in record.token.map(credentials.found_in)[:MOST_IN_ONE_TEXT]
+            for text in record.token.map(credentials.found_in)[:MOST_IN_A_RECORD]
             if (match := possession.find(session, self._vault, text)) is not None
         ]
         for match in found:
@@ -118,11 +118,12 @@ class Leaks:
     ) -> Sequence[Exposed]:
         """Tell what of this organization's secrets is in a text; nothing is changed but the log.
 
+        All of the text is looked at, as "nothing" must be true: how long it may be is the caller's.
         Another organization's secret is not told from any other text. But it was found, and that
         organization's policy is to know: it is taken as a report.
         """
         exposed = []
-        for candidate in text.map(credentials.found_in)[:MOST_IN_ONE_TEXT]:
+        for candidate in text.map(credentials.found_in):
             match = possession.find(session, self._vault, candidate)
             if match is None:
                 continue

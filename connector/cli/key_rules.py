@@ -98,7 +98,8 @@ def check(organization: str | None, as_json: bool) -> None:
     """
     if sys.stdin.isatty():
         raise click.UsageError("pipe the text in: keyhook keys check < FILE")
-    pasted = SecretValue(sys.stdin.read())
+    # A history holds bytes of any encoding; a secret is ASCII.
+    pasted = SecretValue(sys.stdin.buffer.read().decode(errors="replace"))
     desk = Desk(organization)
     leaks = desk.parts.services.leaks
     with desk.parts.services.db.session() as session:

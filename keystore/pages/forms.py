@@ -17,9 +17,10 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import HiddenInput
 
+from keystore.credentials import found_in
 from keystore.limit_models import REASON_LENGTH
 from keystore.models import NAME_LENGTH, Role
 from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP, LeakPolicy
@@ -27,6 +28,8 @@ from keystore.rotation import DEFAULT_OVERLAP, NO_OVERLAP, LeakPolicy
 #: Keeps the fields of the question apart from those of the form that it interrupts.
 CONFIRM_PREFIX = "confirm-"
 LONGEST_PASTE = 10_000
+#: Each takes a look-up, and of texts that are made for it 765 fit in.
+MOST_IN_A_PASTE = 50
 GOOD_ONES = "12 characters or more. A few words that only you would put together do well."
 
 
@@ -238,6 +241,14 @@ class PasteForm(Form):
         if not is_valid:
             self.pasted.data = ""
         return is_valid
+
+    def validate_pasted(self, field: TextAreaField) -> None:
+        """Refuse too many as a whole: of a part the answer might be "nothing", and be wrong."""
+        if len(found_in(field.data or "")) > MOST_IN_A_PASTE:
+            raise ValidationError(
+                f"More than {MOST_IN_A_PASTE} texts in it look like secrets, and none was looked "
+                "up. Paste fewer lines at a time."
+            )
 
 
 class LeakPolicyForm(Form):

@@ -156,10 +156,31 @@ def test_secrets_and_tokens_are_found_in_whatever_is_around_them() -> None:
 
     assert credentials.found_in(text) == [secret, token]
     assert credentials.found_in(secret) == [secret]
-    for nothing in ("", client_key, secret[:-1], f"{secret}0", f"x{secret}", secret.upper()):
+    for nothing in ("", client_key, secret[:-1], secret[1:], secret.upper()):
         assert credentials.found_in(nothing) == []
     typo = secret[:40] + ("0" if secret[40] != "0" else "1") + secret[41:]
     assert credentials.found_in(typo) == []
+
+
+@given(seeds, st.text(ALPHABET, max_size=70), st.text(ALPHABET, max_size=70))
+def test_a_whole_secret_is_found_though_letters_and_digits_stand_around_it(
+    seed: int, before: str, after: str
+) -> None:
+    _, secret = a_pair(seed)
+
+    for text in (
+        f"{before}{secret}{after}",
+        f"khs{before}{secret}",  # what begins like one, too
+        rf"a\n{secret}\t",
+        f"%3a{secret}%0A",
+        f"{secret}{secret}",
+    ):
+        assert credentials.found_in(text) == [secret]
+
+
+def test_a_text_made_to_take_long_takes_no_longer() -> None:
+    assert credentials.found_in("khs" * 500_000) == []
+    assert credentials.found_in("k" * 1_500_000) == []
 
 
 @given(seeds, st.text(max_size=5), st.text(max_size=5))

@@ -37,9 +37,9 @@ def shell(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, typed: str | None = None, **environ: str) -> Ended:
+    def run(*arguments: str, typed: str | bytes = "", **environ: str) -> Ended:
         stdin = tmp_path / "typed"
-        stdin.write_text(typed or "")
+        stdin.write_bytes(typed.encode() if isinstance(typed, str) else typed)
         with monkeypatch.context() as patch, stdin.open() as keyboard:
             patch.setattr("sys.stdin", keyboard)
             for name, value in environ.items():

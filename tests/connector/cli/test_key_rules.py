@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from keystore import credentials
 from tests.connector.cli.conftest import Shell
 
 
@@ -67,4 +69,21 @@ def test_a_text_is_looked_through_for_secrets_and_none_is_shown(
     [one] = json.loads(northwind("keys", "check", "--json", typed=text).out)
     assert (one["key"], one["generation"], one["state"]) == ("Zapier", 1, "current")
     assert secret not in found.out + found.err + json.dumps(one)
+    (tmp_path / "typed").unlink()  # what the shell held
+
+
+def test_a_whole_history_is_looked_through_whatever_bytes_are_in_it(
+    northwind: Shell, tmp_path: Path
+) -> None:
+    made = json.loads(northwind("keys", "create", "Zapier", "--json").out)
+    random = Random(7)
+    others = [credentials.generate_access_token(random).reveal() for _ in range(20)]
+    latin = "commit: café\n".encode("latin-1")
+
+    clean = northwind("keys", "check", typed=latin)
+    assert (clean.code, clean.out) == (0, "No secret of this organization is in there.\n")
+    found = northwind(
+        "keys", "check", typed=latin + "\n".join([*others, made["client_secret"]]).encode()
+    )
+    assert (found.code, found.out) == (1, f"Zapier ({made['client_key']}): secret, current\n")
     (tmp_path / "typed").unlink()  # what the shell held

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 
+from keystore import credentials
 from keystore.accounts import Accounts
 from keystore.audit import SYSTEM, Actor
 from keystore.credentials import SecretValue
@@ -12,6 +14,7 @@ from keystore.leaks import FINDER, Leaks
 from keystore.models import Organization
 from keystore.verification import Verification
 from tests.keystore.leaks.telling import (
+    CURRENT,
     DEAD,
     KILL,
     Regenerate,
@@ -73,3 +76,16 @@ def test_another_organizations_secret_looks_like_any_text_and_its_policy_is_foll
     assert (event.actor_label, event.address) == (FINDER.label, None)
     assert "southwind" not in str(event.detail).lower()
     assert told(database, other.id, "key.leak_checked") == []
+
+
+def test_a_secret_is_found_behind_any_number_of_others(
+    database: Database, leaks: Leaks, issued: Issued, organization: Organization
+) -> None:
+    random = Random(7)
+    others = [credentials.generate_access_token(random).reveal() for _ in range(100)]
+    text = SecretValue(" ".join([*others, secret_of(issued)]))
+
+    with database.session() as session:
+        [found] = leaks.check(session, text, organization_id=organization.id, actor=SYSTEM)
+
+    assert (found.key.name, found.state) == ("Zapier", CURRENT)

@@ -4,17 +4,20 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from keystore import credentials
 from keystore.audit import SYSTEM, Actor
 from keystore.clock import ManualClock
 from keystore.keys import Issued
 from keystore.leak_feed import LeakFeed
 from keystore.leak_records import Record
 from keystore.models import Organization
+from keystore.pages.forms import MOST_IN_A_PASTE
 from keystore.rotation import LeakPolicy
 from keystore.services import Services
 from keystore.throttle import FREE_FOR_ACCOUNT
@@ -79,6 +82,22 @@ def test_a_secret_that_works_can_be_ended_from_the_answer(
     form = ada.form(link)
     ada.post(Form(form.action, form.values | {"how": "compromised", "hours": "24"}))
     assert not works(issued.key.client_key, secret)
+
+
+def test_a_secret_is_found_among_many_others_or_nothing_is_said_of_it(
+    ada: Browser, issued: Issued
+) -> None:
+    random, secret = Random(7), issued.client_secret.reveal()
+    others = [credentials.generate_access_token(random).reveal() for _ in range(MOST_IN_A_PASTE)]
+
+    page = paste(ada, " ".join([*others[1:], secret]))
+    assert "This is yours" in page.text
+
+    page = paste(ada, " ".join([*others, secret]))
+    assert page.status_code == 422
+    assert "none was looked up. Paste fewer lines at a time." in page.text
+    assert NOTHING not in page.text
+    assert secret not in page.text
 
 
 def test_the_answer_says_compromised_when_that_was_chosen(ada: Browser, issued: Issued) -> None:
