@@ -134,7 +134,7 @@ _ONE_ENDPOINT = (
 )
 _IS_LATER = or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _turn)
 _CALL_ONE = update(_lane).where(_THIS, _IS_LATER).values(turn_at=_turn)
-_WAKE = Direct(
+_wake = (
     update(_lane)
     .where(
         _lane.c.subscription_id.in_(
@@ -145,7 +145,10 @@ _WAKE = Direct(
     )
     .values(turn_at=_turn)
 )
-_NOTIFY = Direct(select(func.pg_notify(CHANNEL, "")))
+_WAKE = Direct(_wake)
+_notify = select(func.pg_notify(CHANNEL, ""))
+_NOTIFY = Direct(_notify)
+_WAKE_AND_NOTIFY = Direct(_notify.add_cte(_wake.cte("woken")))
 _LOCK = (
     select(_lane.c.subscription_id)
     .where(_in_ids)
@@ -231,8 +234,9 @@ def wake(session: Session, subscription_ids: Sequence[UUID], now: datetime) -> N
     Waits for nobody, so that no two who publish can wait for each other; see `call_forgotten`.
     """
     if subscription_ids:
-        _WAKE.run(session.connection(), ids=subscription_ids, turn=now)
-        ring(session)
+        connection = session.connection()
+        statement = _WAKE if connection.dialect.name == "sqlite" else _WAKE_AND_NOTIFY
+        statement.run(connection, ids=subscription_ids, turn=now)
 
 
 def call(session: Session, turns: Mapping[UUID, datetime]) -> None:

@@ -73,10 +73,13 @@ def publish(
     }
     event = Event(**columns)
     connection = session.connection()
-    _HAPPENED.run(connection, **columns)
     wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
+    if connection.dialect.name == "sqlite":
+        _HAPPENED.run(connection, **columns)
+        rows = _WANTED[audience is None].rows(connection, **wanted)
+    else:
+        rows = _HAPPENED_AND_WANTED[audience is None].rows(connection, **columns, **wanted)
     meant, asleep, choices = [], [], set[str]()
-    rows = _WANTED[audience is None].rows(connection, **wanted)
     for one, turn_at, without, private, is_in, *key in rows:
         if objection(Standing._make(key), event.needs, private, is_in, now) is None:
             meant.append(one)
@@ -174,9 +177,18 @@ def _wanted(*, of_nobody: bool) -> Select[Any]:
 
 #: By whether it shows nobody's data; this is the busiest part of publishing.
 _WANTED = {of_nobody: Direct(_wanted(of_nobody=of_nobody)) for of_nobody in (True, False)}
+_event = cast("Table", Event.__table__)
+_happened = insert(_event).values(
+    {one.name: bindparam(one.name, type_=one.type) for one in _event.c}
+)
+_HAPPENED = Direct(_happened)
+#: Both at once, as PostgreSQL can: it saves one of three times to and fro.
+_HAPPENED_AND_WANTED = {
+    of_nobody: Direct(_wanted(of_nobody=of_nobody).add_cte(_happened.cte("happened")))
+    for of_nobody in (True, False)
+}
 _delivery = cast("Table", Delivery.__table__)
 _columns = _delivery.c
-_HAPPENED = Direct(insert(cast("Table", Event.__table__)))
 _DELIVER = Direct(
     insert(_delivery).from_select(
         [

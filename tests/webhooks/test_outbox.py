@@ -9,6 +9,7 @@ from keystore.models import Organization, User
 from keystore.team_models import Team, TeamMember
 from keystore.vault import Vault
 from tests.support.many import subscribe_many
+from tests.support.statements import statements
 from tests.webhooks.conftest import EVERYTHING, NOTE_GONE, NOTE_READY, Publish, Subscribe
 from webhooks import audiences, outbox
 from webhooks.choices import Choices
@@ -58,10 +59,23 @@ def test_publishing_is_planned_once_however_rare_its_type_is(
         prepared = connection.execute(
             text("SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements")
         ).all()
-    publishing = ("SELECT subscriptions.id", "INSERT INTO deliveries")
+    publishing = ("WITH happened AS", "INSERT INTO deliveries")
     plans = [rest for statement, *rest in prepared if statement.startswith(publishing)]
     assert [custom for custom, _ in plans] == [5, 5]
     assert all(generic > 5 for _, generic in plans)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_publishing_goes_to_the_database_and_back_twice_and_once_more_to_wake_somebody(
+    database: Database, subscribe: Subscribe, publish: Publish
+) -> None:
+    subscribe(URL)
+    counts = []
+    for _ in range(2):
+        with statements(database) as asked:
+            publish()
+        counts.append(len(asked))
+    assert counts == [3, 2]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
