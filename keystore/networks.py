@@ -25,10 +25,13 @@ def parse(texts: Iterable[str]) -> list[str]:
     """Return networks (CIDR, or single addresses) in their usual spelling, each once, sorted.
 
     Raises BadNetworks, naming the first that is none. `10.1.2.3/8` is none: it may be meant as a
-    host or as a network.
+    host or as a network. An IPv6 zone (`fe80::1%eth0`; RFC 4007, section 11) is none either: it
+    means something on one machine alone, and ipaddress takes any text for one.
     """
     found = set()
     for text in texts:
+        if "%" in text:
+            raise BadNetworks(f"{text!r} does not name a network here; give it without its zone.")
         try:
             found.add(_unmapped(ip_network(text.strip())))
         except ValueError as error:

@@ -12,7 +12,7 @@ from keystore import audit, one_time_codes
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import ALPHABET, SecretValue
-from keystore.db import writing
+from keystore.db import inserting, writing
 from keystore.errors import AlreadyDone, WrongCode
 from keystore.models import Factor, RecoveryCode, User
 from keystore.vault import Vault
@@ -62,19 +62,7 @@ class SecondFactor:
         Raises AlreadyDone when the factor is on: its secret is not shown again.
         """
         with writing(session):
-            factor = session.get(Factor, user.id)
-            if factor is None:
-                secret = one_time_codes.as_text(os.urandom(one_time_codes.SECRET_BYTES))
-                sealed = self._vault.seal(secret, context(user.id))
-                session.add(
-                    Factor(
-                        user_id=user.id,
-                        sealed_secret=sealed,
-                        created_at=self._clock.now(),
-                        last_step=0,
-                    )
-                )
-                return secret
+            factor = session.get(Factor, user.id) or self._added(session, user)
             if factor.confirmed_at is not None:
                 raise AlreadyDone("The second factor is on already.")
             return self._vault.open(factor.sealed_secret, context(user.id))
@@ -132,6 +120,20 @@ class SecondFactor:
             if was_on:
                 self._record(session, user, actor, "second_factor.off")
         return was_on
+
+    def _added(self, session: Session, user: User) -> Factor:
+        """Give a person a secret, unless one was given in this very moment: a page opened twice."""
+        secret = one_time_codes.as_text(os.urandom(one_time_codes.SECRET_BYTES))
+        factor = {
+            "user_id": user.id,
+            "sealed_secret": self._vault.seal(secret, context(user.id)),
+            "created_at": self._clock.now(),
+            "last_step": 0,
+        }
+        session.execute(
+            inserting(session.get_bind().dialect, Factor).on_conflict_do_nothing(), factor
+        )
+        return session.get_one(Factor, user.id)
 
     @staticmethod
     def _confirmed(session: Session, user_id: UUID) -> Factor | None:

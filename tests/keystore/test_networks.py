@@ -28,6 +28,14 @@ def test_what_is_no_network_is_named(text: str) -> None:
         networks.parse(["192.0.2.0/24", text])
 
 
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "fe80::%1/64", "fe80::1%\ud800", "::1%\x00"])
+def test_a_zone_is_refused_as_it_may_hold_anything(text: str) -> None:
+    with pytest.raises(BadNetworks, match="without its zone") as refused:
+        networks.parse([text])
+
+    assert refused.value.detail.isprintable()
+
+
 def test_there_is_a_most() -> None:
     with pytest.raises(BadNetworks, match="100"):
         networks.parse(f"10.0.{number}.0/24" for number in range(101))

@@ -15,6 +15,7 @@ from keystore.errors import AlreadyDone, WrongCode
 from keystore.models import User
 from keystore.second_factor import RECOVERY_CODES, SecondFactor
 from keystore.vault import Vault
+from tests.properties.together import interleaved
 
 PERIOD = one_time_codes.PERIOD
 
@@ -72,6 +73,19 @@ def test_it_counts_once_a_code_was_right(
             factor.turn_on(session, admin, phone.code(), SYSTEM)
 
     assert len({code.reveal() for code in codes}) == RECOVERY_CODES
+
+
+def test_the_page_opened_twice_at_once_shows_the_same_secret(
+    database: Database, factor: SecondFactor, admin: User
+) -> None:
+    def prepare() -> str:
+        with database.session() as session:
+            return factor.prepare(session, admin).reveal()
+
+    (one, other), reached = interleaved(database.engine, prepare, prepare, statement=2)
+
+    assert reached
+    assert one == other == prepare()
 
 
 def test_a_code_opens_once_and_no_older_one_does_afterwards(

@@ -161,6 +161,19 @@ def test_what_cannot_be_meant_is_a_calm_refusal(ada: Browser, query: str) -> Non
     assert "Nothing was changed" in page.text
 
 
+@pytest.mark.parametrize("name", ["before", "after"])
+@pytest.mark.parametrize("number", [-(10**20), -(2**63) - 1, 2**63, 10**20])
+def test_a_number_beyond_all_rows_is_no_error(
+    ada: Browser, issued: Issued, name: str, number: int
+) -> None:
+    page = ada.get(f"{LOG}?{name}={number}")
+    exported = ada.get(f"{LOG}export/jsonl/?{name}={number}")
+
+    assert (page.status_code, exported.status_code) == (200, 200)
+    is_none = (name == "before") == (number < 0)
+    assert (numbers(page) == []) == (exported.text == "") == is_none
+
+
 @pytest.mark.usefixtures("many")
 def test_older_pages_follow_without_a_gap_and_keep_the_filter(ada: Browser) -> None:
     seen, path = [], f"{LOG}?action=thing.done"
