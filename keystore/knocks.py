@@ -22,7 +22,6 @@ from keystore.errors import BadMail, VaultError
 from keystore.mail_models import ADDRESS_LENGTH, Knock
 from keystore.models import AGENT_LENGTH, User
 from keystore.resets import Resets
-from keystore.sessions import storable
 from keystore.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -55,14 +54,14 @@ class Knocks:
         agent: str = "",
     ) -> None:
         """Write a knock down; one transaction, the same for an address that nobody has."""
-        knock_id, email = uuid4(), storable(email.strip().lower())[:ADDRESS_LENGTH]
+        knock_id, email = uuid4(), audit.storable(email.strip().lower())[:ADDRESS_LENGTH]
         knock = Knock(
             id=knock_id,
             at=self._clock.now(),
             kind=kind,
             sealed_email=self._vault.seal(SecretValue(email), knock_context(knock_id)),
             address=address,
-            agent=storable(agent)[:AGENT_LENGTH],
+            agent=audit.storable(agent)[:AGENT_LENGTH],
         )
         with writing(session):
             session.add(knock)

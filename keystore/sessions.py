@@ -51,7 +51,7 @@ class Sessions:
             confirmed_at=now,
             last_seen_at=now,
             address=address,
-            agent=storable(agent)[:AGENT_LENGTH],
+            agent=audit.storable(agent)[:AGENT_LENGTH],
         )
         with writing(session):
             session.execute(
@@ -166,11 +166,6 @@ def end_all(session: Session, user_id: UUID, *, but: UUID | None = None) -> int:
 def fingerprint(user: User) -> str:
     """Return what changes when the password does; the salt inside keeps it from being guessed."""
     return hashlib.sha256(user.password_hash.encode()).hexdigest()[:FINGERPRINT_LENGTH]
-
-
-def storable(text: str) -> str:
-    """Return a text from a request's header as every database takes it."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "?")
 
 
 def _digest(token: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from keystore import audit
 from keystore.clock import Clock
 from keystore.db import Database, inserting, writing
 from keystore.models import AGENT_LENGTH, KeyDay, Secret, SecretUse
@@ -124,7 +125,7 @@ def _write_use(
     session: Session, secret_id: int, at: datetime, address: str | None, agent: str | None
 ) -> None:
     """Insert or move forward, never back: another process may have written a later one."""
-    agent = agent[:AGENT_LENGTH].replace("\x00", "") if agent else None
+    agent = audit.storable(agent)[:AGENT_LENGTH] if agent else None
     values = {"used_at": at, "address": address, "agent": agent}
     session.execute(
         inserting(session.get_bind().dialect, SecretUse)

@@ -6,6 +6,8 @@ from connector.cli import common
 from keystore import trail
 from keystore.models import Organization
 
+GREATEST = 2**63 - 1  # no database can be asked for a greater number
+
 BROKEN = 1  # the exit code; 2 is for bad use
 
 
@@ -65,11 +67,11 @@ def verify(
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), required=True)
 @click.option(
     "--after",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, GREATEST),
     default=0,
     help="Begin after the row of this number; the parts put together are the whole.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Stop after so many rows.")
+@click.option("--limit", type=click.IntRange(1, GREATEST), help="Stop after so many rows.")
 @common.organization_option
 @common.piped
 def export(form: trail.Format, after: int, limit: int | None, organization: str | None) -> None:

@@ -10,6 +10,7 @@ from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database
+from keystore.keys import Issued
 from keystore.models import SignIn, User
 from keystore.sessions import LIFETIME, RECENT, SEEN_EVERY, Sessions
 
@@ -66,6 +67,16 @@ def test_what_a_browser_calls_itself_is_kept_in_part(
         [listed] = sessions.list(session, admin)
     assert listed.agent == ("x??" + "y" * 5000)[:200]
     assert listed.address == "192.0.2.1"
+
+
+def test_a_secret_among_what_a_browser_calls_itself_is_not_kept(
+    database: Database, sessions: Sessions, admin: User, issued: Issued
+) -> None:
+    begin(database, sessions, admin, agent=f"Firefox {issued.client_secret.reveal()}")
+    with database.session() as session:
+        [listed] = sessions.list(session, admin)
+    assert listed.agent.startswith("Firefox ")
+    assert issued.client_secret.reveal() not in listed.agent
 
 
 def test_it_ends_after_its_lifetime_and_not_before(

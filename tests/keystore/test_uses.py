@@ -36,10 +36,22 @@ def test_a_use_is_there_once_it_was_flushed(
     [use] = seen(database, uses, issued)
     assert (use.generation, use.at, use.address) == (1, clock.now(), "192.0.2.7")
     assert use.agent is not None
-    assert use.agent.startswith("Zapierx")
+    assert use.agent.startswith("Zapier?x")
     assert len(use.agent) <= 200
     with database.session() as session:
         assert uses.last(session, [issued.key.id]) == {issued.key.id: clock.now()}
+
+
+def test_a_secret_among_what_a_client_calls_itself_is_not_kept(
+    database: Database, verification: Verification, clock: ManualClock, issued: Issued
+) -> None:
+    uses, secret = Uses(clock), issued.client_secret.reveal()
+    uses.note(verified(verification, issued), address=None, agent=f"{'x' * 150} {secret}")
+    uses.flush(database)
+    [use] = seen(database, uses, issued)
+    assert use.agent is not None
+    assert use.agent.startswith("x" * 150)
+    assert secret[:40] not in use.agent
 
 
 def test_it_is_written_once_a_minute_and_every_request_is_counted(

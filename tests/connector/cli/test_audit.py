@@ -65,6 +65,8 @@ def test_an_export_has_all_rows_and_its_parts_are_the_whole(northwind: Shell) ->
         ["export"],
         ["export", "--format", "xml"],
         ["export", "--format", "csv", "--after", "-1"],
+        ["export", "--format", "csv", "--after", str(10**20)],
+        ["export", "--format", "csv", "--limit", str(10**20)],
         ["verify", "--expect", "3"],
         ["verify", "--expect", "0:abc"],
         ["verify", "--organization", "Contoso"],
