@@ -30,7 +30,7 @@ class IssuedToken:
 
     text: SecretValue
     scopes: frozenset[str]
-    lifetime: timedelta
+    lifetime: timedelta  # if nobody does anything
 
 
 class Tokens:
@@ -42,8 +42,12 @@ class Tokens:
         self._random = random or SystemRandom()
 
     def issue(self, session: Session, key: VerifiedKey, scopes: frozenset[str]) -> IssuedToken:
-        """Give a client that has just proved its secret a token with these of the key's scopes."""
+        """Give a client that has just proved its secret a token with these of the key's scopes.
+
+        It ends with that secret at the latest, as far as that secret's end is known now.
+        """
         now = self._clock.now()
+        expires_at = max(now, min(now + LIFETIME, key.ends_at))
         text = credentials.generate_access_token(self._random)
         with writing(session):
             _sweep(session, now)
@@ -54,10 +58,10 @@ class Tokens:
                     digest=text.map(self._vault.digest),
                     scopes=sorted(scopes & key.scopes),
                     created_at=now,
-                    expires_at=now + LIFETIME,
+                    expires_at=expires_at,
                 )
             )
-        return IssuedToken(text, scopes & key.scopes, LIFETIME)
+        return IssuedToken(text, scopes & key.scopes, expires_at - now)
 
     def sweep(self, session: Session) -> None:
         """Remove tokens whose time is over, so that no clock that is set back revives one."""

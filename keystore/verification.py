@@ -42,6 +42,7 @@ class VerifiedKey(NamedTuple):
     generation: int  # of the secret that was shown, or that has obtained the token
     secret_id: int
     token_id: int | None  # the access token that was shown
+    ends_at: datetime  # of that secret, with its key or before, if nobody does anything
     rate_limit: int | None  # requests a minute; None: the installation's
     spikes_until: datetime | None  # no spike is planned from then on
 
@@ -56,7 +57,7 @@ class VerifiedToken(NamedTuple):
 
     key: VerifiedKey
     issued_at: datetime
-    expires_at: datetime
+    expires_at: datetime  # with that secret, or before
 
 
 _KEY = (
@@ -137,7 +138,7 @@ class Verification:
         self._clock = rising(clock)
         self._by_client_key = db.prepared(_BY_CLIENT_KEY)
         self._by_token = db.prepared(_BY_TOKEN)
-        self._valid = UntilCommit[tuple[str, str], tuple[VerifiedKey, datetime]]()
+        self._valid = UntilCommit[tuple[str, str], VerifiedKey]()
 
     def by_secret(self, client_key: str, client_secret: str) -> VerifiedKey | None:
         """Return whose credential this is, or None for whatever reason it is not valid.
@@ -153,8 +154,8 @@ class Verification:
         digests, among = self._vault.digests(client_secret), self._vault.among
         mark, pair = self._db.mark(), (client_key, digests[0])
         valid = self._valid.get(mark, pair)
-        if valid is not None and self._clock.now() < valid[1]:
-            return valid[0]
+        if valid is not None and self._clock.now() < valid.ends_at:
+            return valid
         rows = self._by_client_key(client_key=client_key)
         matching = [row for row in rows if among(row.digest, digests)]
         for _ in range(len(rows), MOST_ALIVE):
@@ -175,8 +176,8 @@ class Verification:
         granted = _rights(row)
         if granted is None:
             return None
-        verified = _verified(row, granted)
-        self._valid.put(mark, pair, (verified, rotation.end(row.state, row.until, life)))
+        verified = _verified(row, granted, life)
+        self._valid.put(mark, pair, verified)
         return verified
 
     def by_token(self, text: str) -> VerifiedToken | None:
@@ -201,8 +202,8 @@ class Verification:
         granted = _rights(row)
         if row.revoked_at is not None or not works or granted is None:
             return None
-        key = _verified(row, granted.only(_set(row.token_scopes)), row.token_id)
-        return VerifiedToken(key, row.created_at, row.token_expires_at)
+        key = _verified(row, granted.only(_set(row.token_scopes)), life, row.token_id)
+        return VerifiedToken(key, row.created_at, min(row.token_expires_at, key.ends_at))
 
     def _bury(self, key_id: UUID, secret_id: int, now: datetime) -> None:
         """Write down that a secret's time has passed, so that no clock ever says otherwise.
@@ -253,7 +254,7 @@ def _set(column: str) -> frozenset[str]:
     return frozenset(json.loads(column))
 
 
-def _verified(row: Any, granted: Rights, token_id: int | None = None) -> VerifiedKey:
+def _verified(row: Any, granted: Rights, life: KeyLife, token_id: int | None = None) -> VerifiedKey:
     return VerifiedKey(
         row.id,
         row.organization_id,
@@ -265,6 +266,7 @@ def _verified(row: Any, granted: Rights, token_id: int | None = None) -> Verifie
         row.generation,
         row.secret_id,
         token_id,
+        rotation.end(row.state, row.until, life),
         row.rate_limit,
         row.spikes_until,
     )

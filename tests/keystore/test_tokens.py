@@ -1,7 +1,7 @@
 """The story of an access token: issued, used, revoked, swept; and it never outlives its secret."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.keys import Issued, Keys
 from keystore.models import AccessToken, Key, Secret
+from keystore.rotation import NO_OVERLAP
 from keystore.tokens import IssuedToken, Tokens
 from keystore.vault import Vault
 from keystore.verification import Verification, VerifiedKey, VerifiedToken
@@ -56,13 +57,29 @@ class Desk:
         assert seen is not None
         return seen.key.scopes
 
-    def regenerate(self, generation: int) -> None:
+    def regenerate(
+        self, generation: int, overlap: timedelta = NO_OVERLAP, *, go_on: bool = True
+    ) -> None:
+        """Replace the secret; with `go_on` the new one is used from here on."""
         with self.database.session() as session:
-            self.issued = self.keys.regenerate(
+            new = self.keys.regenerate(
                 session,
                 self.issued.key.id,
                 organization_id=self.issued.key.organization_id,
                 generation=generation,
+                overlap=overlap,
+                actor=SYSTEM,
+            )
+        if go_on:
+            self.issued = new
+
+    def expire(self, at: datetime | None) -> None:
+        with self.database.session() as session:
+            self.keys.set_expiry(
+                session,
+                self.issued.key.id,
+                organization_id=self.issued.key.organization_id,
+                expires_at=at,
                 actor=SYSTEM,
             )
 
@@ -113,6 +130,58 @@ def test_it_works_strictly_before_its_end(desk: Desk, clock: ManualClock) -> Non
     assert desk.look(token) is not None
     clock.advance(timedelta(microseconds=1))
     assert desk.look(token) is None
+
+
+@pytest.mark.parametrize("ends", ["its key", "its secret"])
+def test_it_says_its_end_also_when_what_it_hangs_on_ends_sooner(
+    desk: Desk, clock: ManualClock, ends: str
+) -> None:
+    before, soon = desk.get(), timedelta(minutes=5)
+    if ends == "its key":
+        desk.expire(clock.now() + soon)
+    else:
+        desk.regenerate(generation=1, overlap=soon, go_on=False)
+    clock.advance(1)
+
+    token = desk.get()
+
+    assert token.lifetime == soon - timedelta(seconds=1)
+    for one in (before, token):
+        seen = desk.look(one)
+        assert seen is not None
+        assert seen.expires_at == clock.now() + token.lifetime
+    clock.advance(token.lifetime)
+    assert [desk.look(one) for one in (before, token)] == [None, None]
+
+
+def test_it_works_no_longer_than_was_said_though_its_key_does(
+    desk: Desk, clock: ManualClock
+) -> None:
+    soon = timedelta(minutes=5)
+    desk.expire(clock.now() + soon)
+    token = desk.get()
+    desk.expire(None)
+
+    seen = desk.look(token)
+    assert seen is not None
+    assert seen.expires_at == clock.now() + token.lifetime == clock.now() + soon
+    clock.advance(soon)
+    assert desk.look(token) is None
+    assert desk.get().lifetime == tokens.LIFETIME
+
+
+def test_a_client_whose_secret_ends_while_it_gets_a_token_is_told_that_it_lasts_no_time(
+    desk: Desk, clock: ManualClock
+) -> None:
+    desk.expire(clock.now() + timedelta(seconds=1))
+    proved = desk.prove()
+    clock.advance(5)
+
+    with desk.database.session() as session:
+        late = desk.store.issue(session, proved, ALL)
+
+    assert late.lifetime == timedelta(0)
+    assert desk.look(late) is None
 
 
 def test_no_clock_brings_it_back_not_even_another_processs(
