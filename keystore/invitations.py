@@ -153,6 +153,9 @@ class Invitations:
             actor = Actor("user", user.email, str(user.id), address, agent)
             told = f"There is an account for {user.email} already, and an address has only one."
             with unless_taken(told), writing(session):
+                # The organization first, as whoever renews or takes back an invitation has it.
+                whose = invitation.organization_id
+                session.get_one(Organization, whose, with_for_update={"key_share": True})
                 invitation = self._working(session, token, for_update=True)
                 user.role = invitation.role
                 invitation.accepted_at = self._clock.now()

@@ -2,7 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -25,6 +28,7 @@ from keystore.mail_models import Invitation
 from keystore.models import AuditEvent, Organization, Outcome, Role, User
 from keystore.services import Services
 from keystore.vault import Vault
+from tests.properties.together import interleaved
 from tests.support.mailbox import Letter, letters
 
 NEW = "staple and another horse"
@@ -306,3 +310,35 @@ def test_of_two_who_invite_the_same_at_once_one_link_works(
         except LinkOver:
             continue
     assert came == [BOB]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_accepts_one_and_who_sends_it_again_wait_in_no_circle(
+    services: Services, organization: Organization
+) -> None:
+    """On PostgreSQL alone: SQLite lets one write at a time, so nobody meets another."""
+
+    def send_again(invitation_id: UUID) -> Invitation:
+        with services.db.session() as session:
+            return services.invitations.send_again(
+                session,
+                invitation_id,
+                organization_id=organization.id,
+                inviter="Ada",
+                actor=SYSTEM,
+            )
+
+    for statement in count(1):
+        invitation = invite(services, organization, f"bob{statement}@northwind.example")
+        token = mailbox(services)[-1].token
+        (sent, accepted), went_so_far = interleaved(
+            services.db.engine,
+            partial(send_again, invitation.id),
+            partial(accept, services, token),
+            statement,
+        )
+        assert isinstance(sent, Invitation | NoSuchInvitation)
+        assert isinstance(accepted, User | LinkOver)
+        if not went_so_far:
+            break
+    assert statement > 3
