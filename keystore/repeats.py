@@ -82,7 +82,9 @@ def _sweep(session: Session, call: Call) -> None:
         .limit(SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    session.execute(
-        delete(NamedRequest).where(identity.in_(old)),
-        execution_options={"synchronize_session": False},
-    )
+    # Two statements: PostgreSQL may ask for the next while it removes the first.
+    if rows := session.execute(old).all():
+        session.execute(
+            delete(NamedRequest).where(identity.in_([tuple(row) for row in rows])),
+            execution_options={"synchronize_session": False},
+        )

@@ -98,8 +98,10 @@ def _ended(now: datetime) -> Select[int]:
 
 def _sweep(session: Session, now: datetime) -> None:
     """Remove tokens whose time is over; those that another process is removing are left to it."""
-    ended = _ended(now).with_for_update(skip_locked=True)
-    session.execute(
-        delete(AccessToken).where(AccessToken.id.in_(ended)),
-        execution_options={"synchronize_session": False},
-    )
+    # Two statements: PostgreSQL may ask for the next hundred while it removes the first.
+    ended = session.scalars(_ended(now).with_for_update(skip_locked=True)).all()
+    if ended:
+        session.execute(
+            delete(AccessToken).where(AccessToken.id.in_(ended)),
+            execution_options={"synchronize_session": False},
+        )
