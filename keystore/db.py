@@ -51,7 +51,8 @@ COUNTING_TIMEOUT_MS = 250  # a request waits for it, and can do without
 ASK_AGAIN = 0.001  # seconds between two tries to take SQLite's write lock
 #: Of a table to which others refer: it is not counted while it is empty. PostgreSQL, once told that
 #: it is small, would go on reading it from end to end as it grows, for each row that refers to it.
-GROWS_FAST: dict[str, dict[str, bool]] = {"info": {"grows_fast": True}}
+GROWS_FAST = {"info": {"grows_fast": True}}
+GREATEST = 2**63 - 1  # no database can be asked for a greater number
 BEGIN = "keyhook_begin"  # execution option: how SQLite is to begin; NONE: not at all
 
 
@@ -243,8 +244,7 @@ class Database:
         with self.engine.connect() as connection, connection.begin():
             for counted in Base.metadata.sorted_tables:
                 is_filled = select(exists().select_from(counted))
-                grows_fast = counted.info.items() >= GROWS_FAST["info"].items()
-                if not grows_fast or connection.execute(is_filled).scalar_one():
+                if not counted.info.get("grows_fast") or connection.scalar(is_filled):
                     connection.exec_driver_sql(f"ANALYZE {counted.name}")
 
     def dispose(self) -> None:

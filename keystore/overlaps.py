@@ -31,10 +31,10 @@ class Overlaps:
             .limit(MOST_AT_ONCE)
         )
         with session.begin():
-            if not session.scalars(over).all():
+            if session.scalars(over).first() is None:
                 return 0
         with writing(session):
-            # Whoever has one of them under his hands ends it, or leaves it to the next look.
+            # Whoever has one of them under their hands ends it, or leaves it to the next look.
             ended = session.scalars(over.with_for_update(skip_locked=True)).all()
             session.execute(
                 update(Secret)

@@ -18,6 +18,7 @@ from connector.api.webhooks import only_of, refusing, uuid
 from connector.meetings import moments
 from connector.problems import BadRequest, NotFound
 from keystore import access
+from keystore.db import GREATEST
 from webhooks import log, services
 from webhooks.errors import DeliveryNotFound
 from webhooks.log import Entry, Filter
@@ -27,7 +28,6 @@ from webhooks.redelivery import MOST, Wish
 bp = Blueprint("deliveries", __name__)
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 100
-GREATEST_ID = 2**63 - 1  # no database can be asked for a greater one
 _ID = re.compile(r"0*([1-9]\d{0,18})", re.ASCII)  # int() itself fails at thousands of digits
 WISHES = ("ids", "state", "from_date", "to_date")
 ENDED = tuple(state.value for state in DeliveryState if state is not DeliveryState.PENDING)
@@ -45,7 +45,7 @@ def index(subscription_id: str) -> ResponseReturnValue:
     size = wanted.page_size(PAGE_SIZE, MAX_PAGE_SIZE)
     event_type = wanted.text("event_type")
     since, until = wanted.open_window()
-    before = wanted.before(GREATEST_ID)
+    before = wanted.before(GREATEST)
     wanted.check()
     only = Filter(
         _own(subscription_id),
@@ -138,7 +138,7 @@ def _wish(body: object) -> Wish:
     if ids is not None and not (
         isinstance(ids, list)
         and 0 < len(ids) <= MOST
-        and all(type(one) is int and 0 < one <= GREATEST_ID for one in ids)
+        and all(type(one) is int and 0 < one <= GREATEST for one in ids)
     ):
         wrong["ids"] = [f"Give 1 to {MOST} ids of deliveries."]
     state = body.get("state")
@@ -163,7 +163,7 @@ def _moment(body: Mapping[str, Any], name: str, wrong: dict[str, list[str]]) -> 
 
 def _number(text: str) -> int:
     found = _ID.fullmatch(text)
-    if found is None or int(found[1]) > GREATEST_ID:
+    if found is None or int(found[1]) > GREATEST:
         raise NotFound(DeliveryNotFound.detail)
     return int(found[1])
 

@@ -4,9 +4,8 @@ import click
 
 from connector.cli import common
 from keystore import trail
+from keystore.db import GREATEST
 from keystore.models import Organization
-
-GREATEST = 2**63 - 1  # no database can be asked for a greater number
 
 BROKEN = 1  # the exit code; 2 is for bad use
 

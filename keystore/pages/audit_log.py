@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 
 from keystore import trail
 from keystore.access import admin_only, services, the_visitor
+from keystore.db import GREATEST
 from keystore.models import Outcome
 from keystore.trail import Filter
 
-GREATEST_SEQ = 2**63 - 1  # no database can be asked for a greater one; rows begin with 1
 FORMS: Mapping[str, tuple[trail.Format, str]] = {
     "csv": ("csv", "text/csv"),
     "jsonl": ("jsonl", "application/jsonl"),
@@ -96,7 +96,7 @@ def _stored(text: str) -> str:
 
 
 def _seq(text: str) -> int:
-    return min(max(int(text), 0), GREATEST_SEQ)
+    return min(max(int(text), 0), GREATEST)
 
 
 def _midnight(day: date | None, later: timedelta = timedelta(0)) -> datetime | None:

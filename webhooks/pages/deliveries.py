@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from keystore import access
 from keystore.access import actor, admin_only, services, the_visitor
+from keystore.db import GREATEST
 from keystore.pages.forms import ActForm
 from webhooks import log
 from webhooks.errors import DeliveryNotFound, WebhooksError
@@ -25,7 +26,6 @@ from webhooks.services import hooks
 
 FILTERS = ("event", "host", "from", "to", "subscription")
 SHOWN_BODY = 100_000  # characters
-GREATEST_ID = 2**63 - 1  # no database can be asked for a greater one
 
 blueprint = Blueprint(
     "webhooks",
@@ -63,7 +63,7 @@ def deliveries() -> ResponseReturnValue:
     """
     state = _state(request.args.get("state"))
     before = request.args.get("before", type=int)
-    before = None if before is None else max(0, min(before, GREATEST_ID))
+    before = None if before is None else max(0, min(before, GREATEST))
     kept = {name: text for name in FILTERS if (text := request.args.get(name, "").strip())}
     organization_id, now = the_visitor().organization.id, services().clock.now()
     with services().db.session() as session:
@@ -89,7 +89,7 @@ def deliveries() -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"/deliveries/<int(max={GREATEST_ID}):delivery_id>/again/")
+@blueprint.post(f"/deliveries/<int(max={GREATEST}):delivery_id>/again/")
 @admin_only
 def redeliver(delivery_id: int) -> ResponseReturnValue:
     """Send one delivery again."""
@@ -112,7 +112,7 @@ def redeliver(delivery_id: int) -> ResponseReturnValue:
     return redirect(url_for(".delivery", delivery_id=delivery_id), HTTPStatus.SEE_OTHER)
 
 
-@blueprint.get(f"/deliveries/<int(max={GREATEST_ID}):delivery_id>/")
+@blueprint.get(f"/deliveries/<int(max={GREATEST}):delivery_id>/")
 @admin_only
 def delivery(delivery_id: int) -> ResponseReturnValue:
     """Show one delivery with its attempts, and the body that each of them sent."""
