@@ -20,6 +20,7 @@ from connector.problems import Forbidden, Unauthorized
 from keystore import access, audit, networks
 from keystore.access import Access
 from keystore.audit import Actor
+from keystore.calls import Call
 from keystore.services import Services
 from keystore.verification import VerifiedKey
 
@@ -104,6 +105,19 @@ def actor() -> Actor:
         id=str(key.key_id),
         address=request.remote_addr,
         agent=request.headers.get("User-Agent"),
+        call=call(),
+    )
+
+
+def call() -> Call:
+    """Return what the calling key's credential allows, and which it was."""
+    key, services = principal(), access.services()
+    return Call(
+        at=services.clock.now(),
+        operations=key.scopes,
+        rate_limit=key.rate_limit or services.settings.rate_limit,
+        secret_id=key.secret_id,
+        token_id=key.token_id,
     )
 
 

@@ -42,7 +42,7 @@ class Actor:
     id: str | None = None
     address: str | None = None  # the network address they came from
     agent: str | None = None  # what their program calls itself (User-Agent)
-    call: Call | None = None  # of a key that acts on keys: its request
+    call: Call | None = None  # of a key: its request
 
     @property
     def uuid(self) -> UUID | None:

@@ -42,6 +42,19 @@ def hold(session: Session, actor: Actor, *key_ids: UUID) -> None:
         session.get(Key, key_id, populate_existing=True, with_for_update={"key_share": True})
 
 
+def check_credential(session: Session, actor: Actor, organization_id: UUID) -> None:
+    """Refuse whatever a key asks for with a credential that has ended since it was let in.
+
+    Nobody ends it until the end of the transaction. Others than keys have none. To be called first,
+    as whoever ends a key holds it before what depends on it. Raises CallerOver.
+    """
+    if actor.kind == "key":
+        if actor.uuid is not None:
+            # Shared: what a key asks for at the same time is not held up by each other.
+            session.get(Key, actor.uuid, populate_existing=True, with_for_update={"read": True})
+        _calling(session, actor, organization_id)
+
+
 def check(session: Session, actor: Actor, key: Key, *, changes: bool) -> None:
     """Refuse to let a key see another one that may do more; with `changes`, that is more.
 

@@ -1,4 +1,4 @@
-"""The request by which a key acts on keys, as far as it bears on what is done."""
+"""The request by which a key acts, as far as it bears on what is done."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ class Call:
     rate_limit: int  # requests a minute of the calling key, spikes left aside
     secret_id: int  # the secret that was shown, or that has obtained the token that was
     token_id: int | None = None  # the access token that was shown
-    seen: int | None = None  # the generation that the key it is about must have (If-Match)
+    # Of a request about a key:
+    seen: int | None = None  # the generation that it must have (If-Match)
     name: str | None = None  # digest of the name that its sender gave it (Idempotency-Key)
     content: str = ""  # digest of what it asks for

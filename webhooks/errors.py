@@ -41,9 +41,9 @@ class BadTargetType(WebhooksError):
 
 
 class KeyEnded(WebhooksError):
-    """The key that wants to subscribe was deleted a moment ago."""
+    """The key that calls, or the secret or token that it has shown, ended a moment ago."""
 
-    detail = "The key was deleted."
+    detail = "The key, its secret or its token has ended."
 
 
 class ScopeLacking(WebhooksError):

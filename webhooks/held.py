@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from keystore import audit, standing
+from keystore import audit, callers, standing
 from keystore.audit import Actor
+from keystore.errors import CallerOver
 from keystore.models import Key, User
 from keystore.scopes import Rights
 from keystore.standing import Standing
 from webhooks import lanes
-from webhooks.errors import RightsLacking, SubscriptionEnded, SubscriptionNotFound
+from webhooks.errors import KeyEnded, RightsLacking, SubscriptionEnded, SubscriptionNotFound
 from webhooks.models import DropReason, Subscription, SubscriptionType
 
 # Why a subscription ended.
@@ -35,13 +36,29 @@ def find(
     return _theirs(subscription, organization_id, only_of)
 
 
-def hold(
-    session: Session, subscription_id: UUID, organization_id: UUID, only_of: UUID | None = None
-) -> Subscription:
-    """Return a subscription that has not ended, locked; `only_of` as in `find`.
+def admit(session: Session, actor: Actor, organization_id: UUID) -> None:
+    """Let a key go on with a change only if what it has shown still works, and until it is done.
 
-    Raises SubscriptionNotFound, SubscriptionEnded.
+    To be called first, as whoever ends a key holds it before its subscriptions. Raises KeyEnded.
     """
+    try:
+        callers.check_credential(session, actor, organization_id)
+    except CallerOver:
+        raise KeyEnded from None
+
+
+def hold(
+    session: Session,
+    subscription_id: UUID,
+    organization_id: UUID,
+    actor: Actor,
+    only_of: UUID | None = None,
+) -> Subscription:
+    """Return a subscription that has not ended, locked for a change; `only_of` as in `find`.
+
+    Raises KeyEnded, SubscriptionNotFound, SubscriptionEnded.
+    """
+    admit(session, actor, organization_id)
     subscription = session.get(
         Subscription,
         subscription_id,

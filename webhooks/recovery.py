@@ -83,8 +83,8 @@ class Recoveries:
 
         The job's own `since` is later than the one asked for where there was no subscription yet,
         or where events are so old that they are not kept (see `retention`).
-        `only_of` as in `Subscriptions.list`. Raises SubscriptionNotFound, SubscriptionEnded,
-        SwitchedOff, AlreadyRecovering.
+        `only_of` as in `Subscriptions.list`. Raises KeyEnded, SubscriptionNotFound,
+        SubscriptionEnded, SwitchedOff, AlreadyRecovering.
         """
         now = self._clock.now()
         recovery = Recovery(
@@ -102,7 +102,7 @@ class Recoveries:
         )
         try:
             with writing(session):
-                found = held.hold(session, subscription_id, organization_id, only_of)
+                found = held.hold(session, subscription_id, organization_id, actor, only_of)
                 if not found.is_active:
                     raise SwitchedOff
                 # What was before it is nothing that it missed.
@@ -139,6 +139,7 @@ class Recoveries:
         with session.begin():
             return _found(session, subscription_id, recovery_id, organization_id, only_of)
 
+    @audit.refusals("subscription.recovery_cancelled", of="subscription", errors=WebhooksError)
     def cancel(
         self,
         session: Session,
@@ -146,14 +147,30 @@ class Recoveries:
         recovery_id: UUID,
         *,
         organization_id: UUID,
+        actor: Actor,
         only_of: UUID | None = None,
     ) -> Recovery:
-        """End a job early; what it has made due stays so. Once more is as once."""
+        """End a job early; what it has made due stays so. Once more is as once.
+
+        Raises KeyEnded, RecoveryNotFound.
+        """
         with writing(session):
+            held.admit(session, actor, organization_id)
             found = _found(session, subscription_id, recovery_id, organization_id, only_of)
             session.refresh(found, with_for_update=True)
             if found.state is RecoveryState.RUNNING:
-                _end(found, RecoveryState.CANCELLED, self._clock.now())
+                now = self._clock.now()
+                _end(found, RecoveryState.CANCELLED, now)
+                audit.record(
+                    session,
+                    now,
+                    actor,
+                    "subscription.recovery_cancelled",
+                    organization_id=organization_id,
+                    subject_type="subscription",
+                    subject_id=subscription_id,
+                    since=found.since.isoformat(),
+                )
         return found
 
     def step(self, session: Session) -> int:

@@ -69,12 +69,12 @@ class Redelivery:
         """Send ended deliveries of a subscription again; return how many, at most `MOST`.
 
         The oldest come first. Those that are under way or wait anyway are left alone. Raises
-        DeliveryNotFound for an id that is none of the subscription's; SubscriptionNotFound,
-        SubscriptionEnded, SwitchedOff.
+        DeliveryNotFound for an id that is none of the subscription's; KeyEnded,
+        SubscriptionNotFound, SubscriptionEnded, SwitchedOff.
         """
         now = self._clock.now()
         with writing(session):
-            subscription = held.hold(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, actor, only_of)
             if not subscription.is_active:
                 raise SwitchedOff
             found = _found(session, subscription, wish)

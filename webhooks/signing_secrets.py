@@ -71,14 +71,14 @@ class SigningSecrets:
 
         For the time of the overlap, 0 to 7 days, deliveries are signed with both; then with the
         new one alone, with nothing running that would have to see to it. A former one of an
-        earlier rotation stops at once. Raises BadChoice, SubscriptionNotFound, SubscriptionEnded,
-        RightsLacking.
+        earlier rotation stops at once. Raises BadChoice, KeyEnded, SubscriptionNotFound,
+        SubscriptionEnded, RightsLacking.
         """
         if not NO_OVERLAP <= overlap <= LONGEST_OVERLAP:
             raise BadChoice("overlap_seconds", "The former secret can sign for 0 to 7 days.")
         now = self._clock.now()
         with writing(session):
-            subscription = held.hold(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, actor, only_of)
             held.cover(session, subscription, caller)
             exchanged = subscription.public_key is not None
             new = signing.new_private_key if exchanged else signing.new_secret
@@ -117,7 +117,7 @@ class SigningSecrets:
         """Key the contract's header with a chosen text from now on.
 
         The contract leaves the limits open: 16 to 256 characters of printable ASCII without
-        blanks. Raises BadChoice.
+        blanks. Raises BadChoice, KeyEnded.
         """
         if not _CHOSEN.fullmatch(text):
             raise BadChoice(
@@ -126,18 +126,24 @@ class SigningSecrets:
             )
         return self._set(session, SecretValue(text), "signing_secret.set", organization_id, actor)
 
+    @audit.refusals("signing_secret.rotated", errors=WebhooksError)
     def renew_for_organization(
         self, session: Session, *, organization_id: UUID, actor: Actor
     ) -> SecretValue:
-        """Replace whatever keyed the contract's header by a new secret, at once; return it."""
+        """Replace whatever keyed the contract's header by a new secret, at once; return it.
+
+        Raises KeyEnded.
+        """
         secret = signing.new_contract_secret(self._random)
         return self._set(session, secret, "signing_secret.rotated", organization_id, actor)
 
+    @audit.refusals("signing_secret.removed", errors=WebhooksError)
     def remove_from_organization(
         self, session: Session, *, organization_id: UUID, actor: Actor
     ) -> None:
-        """Send the contract's header no longer; once more is the same as once."""
+        """Send the contract's header no longer; once more is the same as once. Raises KeyEnded."""
         with writing(session):
+            held.admit(session, actor, organization_id)
             stored = self._held(session, organization_id)
             if stored is not None:
                 session.delete(stored)
@@ -153,6 +159,7 @@ class SigningSecrets:
     ) -> SecretValue:
         sealed = self._vault.seal(secret, organization_context(organization_id))
         with writing(session):
+            held.admit(session, actor, organization_id)
             stored = self._held(session, organization_id)
             if stored is None:
                 stored = SigningSecret(organization_id=organization_id)

@@ -122,6 +122,7 @@ class Subscriptions:
         if chosen.rate is None:
             subscription.rate = rate
         with writing(session):
+            held.admit(session, actor, organization_id)
             # Held until the commit: who deletes the key meanwhile waits, and finds this one to end.
             alive = select(Key.id).where(Key.id == key_id, Key.deleted_at.is_(None))
             if session.scalars(alive.with_for_update(read=True)).first() is None:
@@ -171,7 +172,7 @@ class Subscriptions:
             if target_url != present.target_url:
                 self._confirm(present, target_url)
         with writing(session):
-            subscription = held.hold(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, actor, only_of)
             before = wishes.told(subscription, wishes.teams(session, subscription))
             types = choices.wanted(
                 self._catalog, event_types or subscription.types, caller.operations
@@ -244,9 +245,10 @@ class Subscriptions:
     ) -> Subscription:
         """End a subscription; once more is the same as once. `only_of` as in `list`.
 
-        Raises SubscriptionNotFound.
+        Raises KeyEnded, SubscriptionNotFound.
         """
         with writing(session):
+            held.admit(session, actor, organization_id)
             subscription = held.find(session, subscription_id, organization_id, only_of)
             which = Subscription.id == subscription_id
             held.end(session, which, held.UNSUBSCRIBED, now=self._clock.now(), actor=actor)

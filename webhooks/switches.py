@@ -34,10 +34,10 @@ class Switches:
         """Send a subscription nothing until it is switched on again; once more is as once.
 
         What waits for it is put aside. `only_of` as in `Subscriptions.list`. Raises
-        SubscriptionNotFound, SubscriptionEnded.
+        KeyEnded, SubscriptionNotFound, SubscriptionEnded.
         """
         with writing(session):
-            found = held.hold(session, subscription_id, organization_id, only_of)
+            found = held.hold(session, subscription_id, organization_id, actor, only_of)
             if found.disabled_at is None:
                 now = self._clock.now()
                 health.switch_off(session, found, BY_HAND, now)
@@ -59,7 +59,7 @@ class Switches:
         What it missed is `recovery`'s to send. Raises as `off`.
         """
         with writing(session):
-            found = held.hold(session, subscription_id, organization_id, only_of)
+            found = held.hold(session, subscription_id, organization_id, actor, only_of)
             if found.disabled_at is not None:
                 found.is_active = True
                 found.disabled_at = found.disabled_reason = found.failing_since = None

@@ -62,7 +62,7 @@ class Trials:
 
         Signed like a delivery, without the same parts, and sent to the same place; also while the
         subscription is switched off. `only_of` as in `Subscriptions.list`. No transaction is open
-        while the target is waited for. Raises SubscriptionNotFound, SubscriptionEnded,
+        while the target is waited for. Raises KeyEnded, SubscriptionNotFound, SubscriptionEnded,
         UnknownEventType, TooSoon, Busy.
         """
         is_known = event_type is not None or PING in self._catalog
@@ -71,7 +71,7 @@ class Trials:
         body = json.dumps(sample, ensure_ascii=False, separators=(",", ":")).encode()
         now = self._clock.now()
         with writing(session):
-            subscription = held.hold(session, subscription_id, organization_id, only_of)
+            subscription = held.hold(session, subscription_id, organization_id, actor, only_of)
             if subscription.tried_at is not None and now < subscription.tried_at + PAUSE:
                 raise TooSoon(subscription.tried_at + PAUSE - now)
             subscription.tried_at = now

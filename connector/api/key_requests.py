@@ -36,7 +36,6 @@ from connector.problems import (
 )
 from keystore import access, errors
 from keystore.audit import Actor
-from keystore.calls import Call
 from keystore.inventory import Item
 from keystore.models import Key
 from keystore.repeats import Repeated
@@ -88,14 +87,9 @@ def answered(view: V) -> V:
 
 def actor() -> Actor:
     """Return the calling key with all that its request says of itself."""
-    caller, services = auth.principal(), access.services()
     name = _name()
-    call = Call(
-        at=services.clock.now(),
-        operations=caller.scopes,
-        rate_limit=caller.rate_limit or services.settings.rate_limit,
-        secret_id=caller.secret_id,
-        token_id=caller.token_id,
+    call = replace(
+        auth.call(),
         seen=_seen(),
         name=None if name is None else hashlib.sha256(name.encode()).hexdigest(),
         content="" if name is None else _content(),

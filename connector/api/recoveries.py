@@ -1,5 +1,6 @@
 """Sending a subscription what it missed: starting the job, watching it, cancelling it."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -62,7 +63,8 @@ def show(subscription_id: str, recovery_id: str) -> ResponseReturnValue:
 @auth.scoped("webhooks:manage")
 def cancel(subscription_id: str, recovery_id: str) -> ResponseReturnValue:
     """End a job early; what it has made due is sent all the same."""
-    return _act(subscription_id, recovery_id, services.hooks().recoveries.cancel)
+    cancel = services.hooks().recoveries.cancel
+    return _act(subscription_id, recovery_id, partial(cancel, actor=auth.actor()))
 
 
 def _act(subscription_id: str, recovery_id: str, do: Any) -> ResponseReturnValue:

@@ -68,7 +68,7 @@ def remove() -> ResponseReturnValue:
 def renew() -> ResponseReturnValue:
     """Replace the secret by 64 random hexadecimal characters, at once."""
     _of_organization()
-    with context.session() as session:
+    with refusing(), context.session() as session:
         made = services.hooks().signing_secrets.renew_for_organization(
             session, organization_id=auth.principal().organization_id, actor=auth.actor()
         )
@@ -106,7 +106,7 @@ def _overlap() -> timedelta:
 
 
 def _remove() -> None:
-    with context.session() as session:
+    with refusing(), context.session() as session:
         services.hooks().signing_secrets.remove_from_organization(
             session, organization_id=auth.principal().organization_id, actor=auth.actor()
         )

@@ -9,12 +9,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
+from keystore import audit
 from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.support.receiver import Answer, Receiver
-from tests.webhooks.conftest import NOTE_GONE, NOTE_READY, MakeWorker, Publish, Subscribe
+from tests.webhooks.conftest import ADA, NOTE_GONE, NOTE_READY, MakeWorker, Publish, Subscribe
 from webhooks import outbox, recovery
 from webhooks.catalog import Catalog
 from webhooks.errors import AlreadyRecovering, SwitchedOff
@@ -366,10 +367,19 @@ def test_a_cancelled_one_makes_nothing_more(
     job = start()
     for _ in range(2):
         with database.session() as session:
-            recoveries.cancel(session, job.subscription_id, job.id, organization_id=organization.id)
+            recoveries.cancel(
+                session,
+                job.subscription_id,
+                job.id,
+                organization_id=organization.id,
+                actor=ADA,
+            )
     go_on()
     assert receiver.requests == []
     assert read(database).state is RecoveryState.CANCELLED
+    with database.session() as session:
+        told = [(one.action, one.actor_label) for one in audit.events(session, organization.id)]
+    assert told.count(("subscription.recovery_cancelled", ADA.label)) == 1
 
 
 def test_a_job_ends_with_its_subscription(

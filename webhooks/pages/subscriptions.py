@@ -77,6 +77,7 @@ def cancel(subscription_id: UUID, recovery_id: UUID) -> ResponseReturnValue:
                 subscription_id,
                 recovery_id,
                 organization_id=the_visitor().organization.id,
+                actor=actor(),
             )
     except RecoveryNotFound:
         abort(HTTPStatus.NOT_FOUND)
