@@ -1,9 +1,13 @@
+from typing import Any
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
+from keystore.vault import Vault
+from tests.support.many import subscribe_many
 from tests.support.receiver import Receiver
 from tests.webhooks.conftest import NOTE_READY, Publish, Subscribe
 from webhooks import lanes, outbox
@@ -99,3 +103,42 @@ def test_a_lane_that_somebody_has_called_is_not_forgotten(
     assert forgotten(database, clock) == 0
     with database.session() as session, session.begin():
         assert session.scalars(select(Lane.turn_at)).one() == clock.now()
+
+
+def test_of_many_that_are_due_at_once_no_more_are_looked_at_than_taken(
+    database: Database, vault: Vault, subscribe: Subscribe, clock: ManualClock
+) -> None:
+    """Each event for all calls them so; each batch of deliveries then takes a few."""
+    first = subscribe("https://hooks.example.com/northwind")
+    subscribe_many(database, vault, first, [f"https://{one}.example.com/" for one in range(1000)])
+    with database.session() as session, writing(session):
+        session.execute(update(Lane).values(turn_at=clock.now()))
+    database.analyze()
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cur, text, values, _ctx, _many: asked.append((text, values)),
+    )
+    with database.session() as session, writing(session):
+        assert len(lanes.take_turns(session, now=clock.now(), limit=5)) == 5
+
+    statement, values = asked[-1]
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (ANALYZE, FORMAT JSON)"
+    with database.engine.begin() as connection:
+        given = tuple(values) if database.is_sqlite else values
+        plan = connection.exec_driver_sql(f"{explain} {statement}", given).all()
+    if database.is_sqlite:
+        [search] = [one for one in plan if one.detail.startswith("SEARCH lanes")]
+        beside = [one.detail for one in plan if one.parent == search.parent]
+        assert "ix_lanes_turn" in search.detail
+        assert not any("B-TREE" in detail for detail in beside), "they are sorted"
+    else:
+        [scan] = scans(plan[0][0][0]["Plan"], "lanes")
+        assert (scan["Index Name"], scan["Actual Rows"]) == ("ix_lanes_turn", 5)
+
+
+def scans(plan: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    """Return the nodes of a plan of PostgreSQL's that read a table."""
+    here = [plan] if plan.get("Relation Name") == table else []
+    return here + [scan for one in plan.get("Plans", ()) for scan in scans(one, table)]
