@@ -13,7 +13,7 @@ import psycopg
 from keystore.db import Database
 from webhooks.lanes import CHANNEL
 
-PEEK_PAUSE = 0.005  # seconds between two looks at SQLite's mark
+PEEK_PAUSE = 0.002  # seconds between two looks at SQLite's mark
 REPAIR_PAUSE = 5.0  # seconds before a broken connection is made anew
 
 log = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ from webhooks.picking import Job
 from webhooks.retry import Random, Schedule
 from webhooks.transport import Transport
 from webhooks.visits import HEARTBEATS, IDLE_PAUSE, Visits
-from webhooks.wake import waker
+from webhooks.wake import PEEK_PAUSE, waker
 from webhooks.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -163,14 +163,25 @@ class Worker:
                 self._launch(self._fetch(self._aside.fetch), stop)
             return
         if self._transport.busy:
-            self._collect(BUSY_PAUSE, self._waker.bell if self._visits.is_dry else None)
-            woken = self._visits.is_dry and self._waker.wait(0.0)
+            woken = self._collect_and_listen()
         elif not self._results and self._visits.is_dry:
             woken = self._idle(stop)
         else:
             woken = False
         if woken:
             self._visits.hear()
+
+    def _collect_and_listen(self) -> bool:
+        """Wait for what is under way; tell whether somebody said that there is something to do.
+
+        Requests to an endpoint that hangs are under way for long, and news are not to wait for it.
+        """
+        if not self._visits.is_dry:
+            self._collect(BUSY_PAUSE)
+            return False
+        bell = self._waker.bell
+        self._collect(PEEK_PAUSE if bell is None else BUSY_PAUSE, bell)
+        return self._waker.wait(0.0)
 
     def _set_out(self, now: float) -> None:
         """Begin a visit to the database, if there is a reason for one."""
