@@ -1,11 +1,10 @@
 """What eight endpoints notice of a ninth that hangs and a tenth that drips a byte now and again.
 
 Run it with `python -m tests.benchmarks.fairness`. Throughput: a backlog for all of them, until the
-eight have theirs. Latency: events that come steadily, at a quarter of that throughput. Each beside
-a run without the two, in turns.
+eight have theirs. Latency: events that come steadily, half as many as come through beside
+the two when they are published as fast as can be. Each beside a run without the two, in turns.
 """
 
-import statistics
 import sys
 
 from sqlalchemy import update
@@ -19,11 +18,11 @@ from tests.support.receiver import Drip, Hang
 from tests.support.receiver_process import ReceiverProcess, receiver_process
 from webhooks.models import Subscription
 
-ROUNDS = 3
+ROUNDS = 5
 GOOD = 8
 BACKLOG = 2000  # events, each for all ten
-SECONDS = 6.0
-PACE = 0.25  # of the throughput, as publishing takes its part
+EVENTS = 500  # published as fast as can be
+WARM_UP, SECONDS = 1.0, 6.0
 GOOD_PATH = "/hook/good"
 GOAL_THROUGHPUT, GOAL_P99 = 0.95, 1.2
 
@@ -55,13 +54,24 @@ class Stage:
             arrivals = sorted(at for at, _ in self._arrivals())
         return len(arrivals) / (arrivals[-1] - arrivals[0])
 
-    def p99(self, events_per_second: float) -> float:
-        """Return the milliseconds in which 99 of 100 deliveries to the eight have arrived."""
-        begun = dict[str, float]()
+    def full_load(self) -> float:
+        """Return the events per second that come through when published as fast as can be."""
         with worker(self.office.database):
-            begun |= latency.steadily(self.office, events_per_second, SECONDS)
-            until(lambda: self._place.count(GOOD_PATH) >= len(begun) * GOOD)
-        return percentile(sorted((at - begun[one]) * 1000 for at, one in self._arrivals()), 0.99)
+            begun = min(self.office.publish(EVENTS).values())
+            until(lambda: self._place.count(GOOD_PATH) >= EVENTS * GOOD)
+        return EVENTS / (max(at for at, _ in self._arrivals()) - begun)
+
+    def p99(self, events_per_second: float) -> float:
+        """Return the milliseconds in which 99 of 100 deliveries to the eight have arrived.
+
+        Without those of the first second: a worker that has just begun is slow for another reason.
+        """
+        with worker(self.office.database):
+            before = latency.steadily(self.office, events_per_second, WARM_UP)
+            begun = latency.steadily(self.office, events_per_second, SECONDS)
+            until(lambda: self._place.count(GOOD_PATH) >= (len(before) + len(begun)) * GOOD)
+        found = [(at - begun[one]) * 1000 for at, one in self._arrivals() if one in begun]
+        return percentile(sorted(found), 0.99)
 
     def _arrivals(self) -> list[tuple[float, str]]:
         found = self._place.arrivals()
@@ -76,7 +86,8 @@ def measure(stage: Stage) -> dict[str, list[float]]:
         for ill in (False, True) if number % 2 else (True, False):
             stage.treat(ill=ill)
             found["ill" if ill else "well"].append(stage.throughput())
-    pace = statistics.median(found["well"]) / GOOD * PACE
+    stage.treat(ill=True)
+    pace = stage.full_load() / 2
     for number in range(ROUNDS):
         for ill in (False, True) if number % 2 else (True, False):
             stage.treat(ill=ill)
@@ -103,8 +114,9 @@ def main() -> None:
     table(
         "Eight endpoints beside two that misbehave",
         f"A backlog of {BACKLOG} events for each endpoint, and then {SECONDS:.0f} seconds of "
-        "events at a quarter of that pace; one worker with the time-out of an installation "
-        f"(15 s). What the eight notice, {ROUNDS} rounds in turns.",
+        "events at half load (half of what comes through beside the two when published as fast as "
+        "can be); one worker with the time-out of an installation (15 s). What the eight notice, "
+        f"{ROUNDS} rounds in turns.",
         ["", "the eight's deliveries per second", "their p99, ms"],
         rows,
     )
