@@ -40,7 +40,8 @@ class Carrier:
     ) -> None:
         """Make a carrier; without a transport it only gives up what nobody sends.
 
-        errands: what is to be done before each look for mails; may post some.
+        errands: what is to be done before each look for mails; may post some. One that fails is
+        logged and keeps nothing else waiting.
         """
         self._db = db
         self._mails = mails
@@ -59,9 +60,7 @@ class Carrier:
     def run_once(self, stop: threading.Event | None = None) -> int:
         """Send what is due at the moment; return how many mails were sent."""
         self._tidy()
-        for run in self._errands:
-            with self._db.session() as session:
-                run(session)
+        self._run_errands()
         if self._transport is None:
             return 0
         sent = 0
@@ -77,6 +76,15 @@ class Carrier:
         finally:
             self._transport.close()
         return sent
+
+    def _run_errands(self) -> None:
+        for errand in self._errands:
+            try:
+                with self._db.session() as session:
+                    errand(session)
+            except Exception as error:
+                # It is for the next time; the others, and the mails, do not wait for it.
+                log.exception("An errand beside the server failed (%s).", type(error).__name__)
 
     def _claim(self) -> Job | None:
         now = self._clock.now()

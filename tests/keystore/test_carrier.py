@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.orm import Session
 
 from keystore.carrier import Carrier, compose
 from keystore.clock import ManualClock
@@ -88,6 +89,30 @@ def test_every_mail_that_waits_is_sent_once(
     assert office.taken[0].text == f"Open {LINK}\n"
     assert set(states(database).values()) == {MailState.SENT}
     assert office.connections == 1
+
+
+def test_an_errand_that_fails_holds_up_neither_the_others_nor_the_mails(
+    database: Database,
+    mails: Mails,
+    clock: ManualClock,
+    office: PostOffice,
+    post: Post,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    post("ada")
+    done = []
+
+    def fail(_session: Session) -> None:
+        raise RuntimeError
+
+    smtp = Smtp(SmtpServer(Security.NONE, "127.0.0.1", office.port), seconds=2.0)
+    errands = [fail, lambda _session: done.append("the next one")]
+    carrier = Carrier(database, mails, clock, smtp, sender=SENDER, errands=errands)
+
+    assert carrier.run_once() == 1
+
+    assert done == ["the next one"]
+    assert "An errand beside the server failed (RuntimeError)." in caplog.text
 
 
 def test_what_one_address_is_refused_does_not_hold_up_the_others(
