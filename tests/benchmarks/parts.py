@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, jsonify
-from flask.typing import ResponseReturnValue
+from flask import Flask
 from werkzeug.test import EnvironBuilder
 
 from connector import auth
 from connector.app import create_app
-from keystore import access, credentials, networks
+from keystore import credentials, networks
 from keystore.limits import Limits
 from keystore.prepared import Prepared, Reader
 from keystore.uses import Uses
 from keystore.vault import Vault
 from keystore.verification import Verification
-from tests.benchmarks import crowd
+from tests.benchmarks import crowd, unchecked
 from tests.benchmarks.hello import app as bare
 
 KEYS = 100_000
@@ -105,18 +104,13 @@ def measure(folder: Path, *, keys: int, calls: int) -> tuple[dict[str, float], d
     [pair] = crowd.settle(folder, keys=keys)
     parts = crowd.parts(folder)
     app = create_app(parts)
-
-    @app.get("/v1/hello/")
-    @access.public
-    def hello() -> ResponseReturnValue:
-        return jsonify({"hello": "world"})
-
+    unchecked.add(app, parts)
     verified = request(app, "/v1/me/", pair)
     whole = run(
         calls,
         {
             "a view that checks nothing, in a bare Flask": request(bare, "/"),
-            "the same view in our app": request(app, "/v1/hello/"),
+            "the same view in our app": request(app, unchecked.PATH),
             "`GET /v1/me/`": verified,
         },
     )

@@ -13,6 +13,7 @@ import requests
 from connector.serving import SERVER_OPTIONS
 from tests.benchmarks import crowd
 from tests.benchmarks.load import Target
+from tests.benchmarks.unchecked import PATH
 from tests.support.server import START_SECONDS, free_port, serve_process, stop
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,16 @@ def hello() -> Iterator[Target]:
     target = f"http://127.0.0.1:{port}/"
     with _running(command, target) as process:
         yield Target("bare Flask hello", target, process)
+
+
+@contextmanager
+def unchecked(folder: Path) -> Iterator[Target]:
+    """Run the same view in our app, on an installation that `crowd.settle` made."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.benchmarks.unchecked", str(port), str(folder)]
+    target = f"http://127.0.0.1:{port}{PATH}"
+    with _running(command, target) as process:
+        yield Target("the same view in our app", target, process)
 
 
 @contextmanager

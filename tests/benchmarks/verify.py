@@ -33,19 +33,21 @@ def beside_others(folder: Path) -> None:
     with ExitStack() as running:
         targets = [running.enter_context(servers.hello())]
         pairs = crowd.settle(folder, keys=KEYS)
+        targets.append(running.enter_context(servers.unchecked(folder)))
         targets.append(running.enter_context(servers.keyhook("GET /v1/me/", folder, pairs)))
         targets += [running.enter_context(one) for one in rivals_of(folder / "rival.db")]
-        hello, ours, *rivals = load.measure(targets, folder, rounds=ROUNDS, seconds=SECONDS)
+        measured = load.measure(targets, folder, rounds=ROUNDS, seconds=SECONDS)
+    hello, unchecked, ours, *rivals = measured
     show(
         "Verifying a key",
         method(
             f"`GET /v1/me/` with {KEYS:,} keys in SQLite, beside a Flask view that returns one "
-            "JSON object and a Django REST view that does so behind `HasAPIKey`, with as many "
-            "keys in SQLite and database connections made anew for each request (Django's "
-            "default) or kept."
+            "JSON object, that view in our app, where nobody needs a key for it, and a Django REST "
+            "view that does so behind `HasAPIKey`, with as many keys in SQLite and database "
+            "connections made anew for each request (Django's default) or kept."
         ),
         hello,
-        [ours, *rivals],
+        [unchecked, ours, *rivals],
     )
     goal("rate of the bare Flask hello", ours.ratios(hello), 0.5)
     goal("µs of processor time beside it", ours.added(hello), 60, at_most=True)
