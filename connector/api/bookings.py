@@ -31,9 +31,9 @@ def put(booking_uuid: str) -> ResponseReturnValue:
         given = ingest.booking(body.decoded())
     except InvalidBooking as error:
         raise Unprocessable(fields=error.fields) from error
-    with context.session() as session:
+    with context.changing() as session:
         try:
-            saved = context.bookings().save(session, context.sight(), uuid, given)
+            saved = context.bookings().save(session, context.sight(), uuid, given, auth.actor())
         except BookingNotFound as error:
             raise NotFound(error.detail) from error
     answer = jsonify(_readable(saved.booking))

@@ -1,5 +1,7 @@
 """What views on meetings work with: the stores, what the caller may see, a session."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from flask import current_app
@@ -10,6 +12,7 @@ from connector.bookings.store import Bookings
 from connector.meetings.sight import Sight
 from connector.meetings.store import Meetings
 from keystore import access
+from keystore.errors import CallerOver
 
 
 def meetings() -> Meetings:
@@ -36,3 +39,13 @@ def whole_url(path: str) -> str:
 def session() -> Session:
     """Return a new session; use it as a context manager."""
     return access.services().db.session()
+
+
+@contextmanager
+def changing() -> Iterator[Session]:
+    """Open a session for a change; the caller's credential may end at that very moment (401)."""
+    try:
+        with session() as opened:
+            yield opened
+    except CallerOver as error:
+        raise auth.refusal() from error

@@ -70,9 +70,9 @@ def put(meeting_uuid: str) -> ResponseReturnValue:
         given = ingest.meeting(body.decoded())
     except InvalidMeeting as error:
         raise Unprocessable(fields=error.fields) from error
-    with context.session() as session:
+    with context.changing() as session:
         try:
-            saved = context.meetings().save(session, context.sight(), uuid, given)
+            saved = context.meetings().save(session, context.sight(), uuid, given, auth.actor())
         except MeetingNotFound as error:
             raise NotFound(error.detail) from error
     answer = jsonify(_readable(saved.meeting))
@@ -89,8 +89,10 @@ def patch(meeting_uuid: str) -> ResponseReturnValue:
     uuid = _existing(meeting_uuid)
     try:
         label = ingest.outcome(body.decoded())
-        with context.session() as session:
-            saved = context.meetings().set_outcome(session, context.sight(), uuid, label)
+        with context.changing() as session:
+            saved = context.meetings().set_outcome(
+                session, context.sight(), uuid, label, auth.actor()
+            )
     except InvalidMeeting as error:
         raise Unprocessable(fields=error.fields) from error
     except MeetingNotFound as error:

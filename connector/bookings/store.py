@@ -15,6 +15,8 @@ from connector.bookings.record import merged, shows
 from connector.bookings.schemas import Booking
 from connector.meetings.batches import Totals, save_all
 from connector.meetings.sight import Sight
+from keystore import callers
+from keystore.audit import SYSTEM, Actor
 from keystore.clock import Clock
 from keystore.db import writing
 
@@ -34,14 +36,22 @@ class Bookings:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def save(self, session: Session, sight: Sight, uuid: UUID, given: BookingInput) -> Saved:
+    def save(
+        self,
+        session: Session,
+        sight: Sight,
+        uuid: UUID,
+        given: BookingInput,
+        actor: Actor = SYSTEM,
+    ) -> Saved:
         """Add a booking or replace it, and publish what happened to it.
 
         The same input again changes nothing, and nothing is published. Who does not see the whole
         organization changes what is in sight and adds nothing, as with meetings. Raises
-        BookingNotFound.
+        BookingNotFound; CallerOver for a key whose credential has ended meanwhile.
         """
         with writing(session):
+            callers.check_credential(session, actor, sight.organization_id)
             return self._save(session, sight, [(uuid, given)], publish=True)[0]
 
     def save_many(

@@ -27,6 +27,8 @@ from connector.meetings.queries import (
 from connector.meetings.record import Record, merged, with_outcome
 from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
 from connector.meetings.sight import Sight
+from keystore import callers
+from keystore.audit import SYSTEM, Actor
 from keystore.clock import Clock
 from keystore.db import writing
 from keystore.scopes import READING, Reach, Rights
@@ -62,14 +64,23 @@ class Meetings:
         self._links = links
         self._on_privacy = on_privacy
 
-    def save(self, session: Session, sight: Sight, uuid: UUID, given: MeetingInput) -> Saved:
+    def save(
+        self,
+        session: Session,
+        sight: Sight,
+        uuid: UUID,
+        given: MeetingInput,
+        actor: Actor = SYSTEM,
+    ) -> Saved:
         """Add a meeting or replace it, and publish what happened to it.
 
         The same input again changes nothing: `modified` stays, and no event is published. Who does
         not see the whole organization changes what is in sight and adds nothing, as otherwise the
-        answer would tell whether a meeting out of sight has this uuid. Raises MeetingNotFound.
+        answer would tell whether a meeting out of sight has this uuid. Raises MeetingNotFound;
+        CallerOver for a key whose credential has ended meanwhile.
         """
         with writing(session):
+            callers.check_credential(session, actor, sight.organization_id)
             return self._save(session, sight, [(uuid, given)], publish=True)[0]
 
     def save_many(
@@ -89,9 +100,17 @@ class Meetings:
         save = partial(self._save, session, sight, publish=publish)
         return save_all(session, records, save, progress)
 
-    def set_outcome(self, session: Session, sight: Sight, uuid: UUID, label: str | None) -> Saved:
-        """Set a meeting's outcome, or clear it with None. Raises MeetingNotFound."""
+    def set_outcome(
+        self,
+        session: Session,
+        sight: Sight,
+        uuid: UUID,
+        label: str | None,
+        actor: Actor = SYSTEM,
+    ) -> Saved:
+        """Set a meeting's outcome, or clear it with None. Raises as `save`."""
         with writing(session):
+            callers.check_credential(session, actor, sight.organization_id)
             stored = rows.load(session, sight, [uuid]).get(uuid)
             if stored is None:
                 raise MeetingNotFound
