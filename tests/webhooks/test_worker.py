@@ -2,6 +2,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -32,6 +33,7 @@ from webhooks.leases import Result
 from webhooks.models import Subscription
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
+from webhooks.wake import PEEK_PAUSE
 from webhooks.worker import Worker
 
 
@@ -369,6 +371,33 @@ def test_stopping_gives_back_what_does_not_end(
     for one in deliveries(database):
         assert (one.state, one.attempts, one.lease_token) == ("pending", 0, None)
     assert make_worker().run_once() == 2  # another worker needs to wait for nothing
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_has_no_bell_is_looked_at_as_often_while_an_endpoint_hangs(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receiver.on("/slow", Hang())
+    subscribe(receiver.url("/slow"))
+    worker, waits = make_worker(timeout=20.0, grace=0.0), list[float]()
+    poll = worker._transport.poll
+
+    def noted(wait: float, bell: int | None = None) -> Any:
+        if not worker._aside.is_busy and worker._visits.is_dry:
+            waits.append(wait)
+        return poll(wait, bell)
+
+    monkeypatch.setattr(worker._transport, "poll", noted)
+    publish()
+    with running(worker):
+        receiver.wait_for(1)
+        waits.clear()
+        until(lambda: len(waits) > 10)
+        assert max(waits) <= PEEK_PAUSE
 
 
 def test_an_errand_that_fails_keeps_no_delivery_waiting(
