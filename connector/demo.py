@@ -63,7 +63,7 @@ def live(parts: Parts, stop: threading.Event, *, every: float) -> None:
         now = parts.services.clock.now()
         uuid, meeting = demo_data.ending_now(now)
         with parts.services.db.session() as session:
-            parts.meetings.save(session, sight, uuid, meeting)
+            parts.meetings.save(session, sight, uuid, meeting, SYSTEM)
         log.info("A meeting has ended: %s", meeting.subject)
 
 

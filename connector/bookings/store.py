@@ -16,7 +16,7 @@ from connector.bookings.schemas import Booking
 from connector.meetings.batches import Totals, save_all
 from connector.meetings.sight import Sight
 from keystore import callers
-from keystore.audit import SYSTEM, Actor
+from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
 
@@ -42,7 +42,7 @@ class Bookings:
         sight: Sight,
         uuid: UUID,
         given: BookingInput,
-        actor: Actor = SYSTEM,
+        actor: Actor,
     ) -> Saved:
         """Add a booking or replace it, and publish what happened to it.
 

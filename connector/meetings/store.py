@@ -28,7 +28,7 @@ from connector.meetings.record import Record, merged, with_outcome
 from connector.meetings.schemas import Meeting, Note, Paragraph, Speaker, Transcript
 from connector.meetings.sight import Sight
 from keystore import callers
-from keystore.audit import SYSTEM, Actor
+from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.db import writing
 from keystore.scopes import READING, Reach, Rights
@@ -70,7 +70,7 @@ class Meetings:
         sight: Sight,
         uuid: UUID,
         given: MeetingInput,
-        actor: Actor = SYSTEM,
+        actor: Actor,
     ) -> Saved:
         """Add a meeting or replace it, and publish what happened to it.
 
@@ -106,7 +106,7 @@ class Meetings:
         sight: Sight,
         uuid: UUID,
         label: str | None,
-        actor: Actor = SYSTEM,
+        actor: Actor,
     ) -> Saved:
         """Set a meeting's outcome, or clear it with None. Raises as `save`."""
         with writing(session):

@@ -160,11 +160,11 @@ def known(parts: Parts, organization: Organization) -> list[Known]:
         ):
             given = ingest.meeting(one.body() | step)
             with parts.services.db.session() as session:
-                parts.meetings.save(session, Sight(organization.id), uuid, given)
+                parts.meetings.save(session, Sight(organization.id), uuid, given, SYSTEM)
         for changes in ({}, bookings.MOVED, bookings.OFF, {}):
             booked = booking_ingest.booking(one.booking() | changes)
             with parts.services.db.session() as session:
-                parts.bookings.save(session, Sight(organization.id), uuid, booked)
+                parts.bookings.save(session, Sight(organization.id), uuid, booked, SYSTEM)
         made.append(one)
     return made
 

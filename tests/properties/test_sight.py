@@ -300,7 +300,7 @@ class Sights(RuleBasedStateMachine):
             **({"notes": NOTES} if notes else {}),
         )
         with self.database.session() as session:
-            self.meetings.save(session, Sight(self.organization.id), UUID(subject), given)
+            self.meetings.save(session, Sight(self.organization.id), UUID(subject), given, SYSTEM)
         told = {"meeting.ended"}
         if notes:
             told |= {"AINOTE", "new_conversation", "notes.ready"}
@@ -329,7 +329,7 @@ class Sights(RuleBasedStateMachine):
         )
         with self.database.session() as session:
             uuid = UUID(subject.removeprefix("booking:"))
-            self.bookings.save(session, Sight(self.organization.id), uuid, given)
+            self.bookings.save(session, Sight(self.organization.id), uuid, given, SYSTEM)
         self._told(subject, {kind})
 
     def _told(self, subject: str, happened: set[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connector.meetings import ingest
 from connector.meetings.sight import Sight
+from keystore.audit import SYSTEM
 from keystore.clock import ManualClock
 from keystore.models import User
 from keystore.scopes import DataScope
@@ -19,7 +20,7 @@ def hold(office: Office, organizer: User, *, private: bool) -> None:
     """Let the organization have a meeting."""
     meeting = ingest.meeting(sent(organizer_email=organizer.email, is_private=private))
     with office.parts.services.db.session() as session:
-        office.parts.meetings.save(session, Sight(office.organization.id), uuid4(), meeting)
+        office.parts.meetings.save(session, Sight(office.organization.id), uuid4(), meeting, SYSTEM)
 
 
 def test_a_dry_run_tells_what_a_key_would_see_and_makes_none(

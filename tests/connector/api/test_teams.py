@@ -47,7 +47,9 @@ def test_a_partner_finds_the_teams_and_gets_their_meetings_alone(
         people = [{"email": member.email, "response_status": "accepted"}]
         meeting = sent(organizer_email=organizer, attendees=people)
         with parts.services.db.session() as session:
-            parts.meetings.save(session, Sight(organization.id), uuid, ingest.meeting(meeting))
+            parts.meetings.save(
+                session, Sight(organization.id), uuid, ingest.meeting(meeting), SYSTEM
+            )
     with parts.services.db.session() as session, session.begin():
         bodies = session.scalars(select(Event.body).join(Delivery, Delivery.event_id == Event.id))
         found = [json.loads(one)["organizer_email"].lower() for one in bodies]

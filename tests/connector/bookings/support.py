@@ -8,6 +8,7 @@ from connector.bookings import ingest
 from connector.bookings.ingest import BookingInput
 from connector.bookings.store import Saved
 from connector.meetings.sight import Sight
+from keystore.audit import SYSTEM
 from tests.connector.meetings.support import ANA, BEN, MEETING, Product
 
 BOOKING = UUID("c4d2a1b3-0000-4000-8000-000000000001")
@@ -55,4 +56,4 @@ class Pages(Product):
 
     def book(self, uuid: UUID = BOOKING, /, **changes: Any) -> Saved:
         with self.database.session() as session:
-            return self.bookings.save(session, self.sight, uuid, read(**changes))
+            return self.bookings.save(session, self.sight, uuid, read(**changes), SYSTEM)

@@ -10,6 +10,7 @@ from connector.meetings.ingest import MeetingInput
 from connector.meetings.schemas import Transcript
 from connector.meetings.sight import Sight
 from connector.meetings.store import Meetings, Saved
+from keystore.audit import SYSTEM
 from keystore.db import Database
 from webhooks.models import Event
 
@@ -62,11 +63,11 @@ class Product:
 
     def put(self, uuid: UUID = MEETING, /, **changes: Any) -> Saved:
         with self.database.session() as session:
-            return self.meetings.save(session, self.sight, uuid, read(**changes))
+            return self.meetings.save(session, self.sight, uuid, read(**changes), SYSTEM)
 
     def set_outcome(self, label: str | None, uuid: UUID = MEETING) -> Saved:
         with self.database.session() as session:
-            return self.meetings.set_outcome(session, self.sight, uuid, label)
+            return self.meetings.set_outcome(session, self.sight, uuid, label, SYSTEM)
 
     def get(self, uuid: UUID = MEETING) -> Any:
         with self.database.session() as session:
