@@ -12,6 +12,7 @@ from connector.app import Parts, create_app
 from keystore.audit import SYSTEM
 from keystore.keys import Issued
 from keystore.uses import Use
+from tests.support.typos import mistyped
 
 Ask = Callable[..., TestResponse]
 OFFICE, HOME, PROXY = "203.0.113.7", "198.51.100.9", "10.0.0.1"
@@ -84,7 +85,7 @@ def test_a_trusted_proxy_says_who_is_behind_it(ask: Ask, parts: Parts, issued: I
 
 @pytest.mark.usefixtures("_only_the_office")
 def test_a_wrong_secret_learns_nothing_of_the_networks(client: FlaskClient, issued: Issued) -> None:
-    wrong = f"{issued.key.client_key}:{issued.client_secret.reveal()[:-1]}0"
+    wrong = f"{issued.key.client_key}:{mistyped(issued.client_secret.reveal())}"
     for address in (OFFICE, HOME):
         answer = client.get(
             "/v1/me/",

@@ -22,6 +22,7 @@ from keystore.keys import Issued
 from keystore.models import KeyDay, Organization
 from keystore.settings import Settings
 from tests.support.server import installation_environment, running_serve
+from tests.support.typos import mistyped
 from webhooks.models import Delivery, Event
 
 Ask = Callable[..., TestResponse]
@@ -115,7 +116,7 @@ def test_u1_a_refused_request_is_no_use_of_the_key(
 def test_a_wrong_secret_costs_its_key_nothing(
     client: FlaskClient, caller: FlaskClient, limited: Issued
 ) -> None:
-    wrong = limited.client_secret.reveal()[:-1] + "0"
+    wrong = mistyped(limited.client_secret.reveal())
     for _ in range(9):
         answer = client.get(
             "/v1/me/", headers={"Authorization": f"Bearer {limited.key.client_key}:{wrong}"}

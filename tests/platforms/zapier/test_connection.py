@@ -5,6 +5,7 @@ import pytest
 from tests.platforms.node import JavaScriptError
 from tests.platforms.zapier.connector import Connector
 from tests.support.server import Server
+from tests.support.typos import mistyped
 
 TEST = "authentication.test"
 
@@ -32,7 +33,7 @@ def test_a_wrong_secret_does_not_connect_and_the_server_says_so(
     connector: Connector, server: Server
 ) -> None:
     right = connector.client_secret
-    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    wrong = mistyped(right)
     refusal = server.call("GET", "/v1/me/", pair=f"{connector.client_key}:{wrong}")
     with pytest.raises(JavaScriptError) as raised:
         connector.connected_with(connector.client_key, wrong).run(TEST)
