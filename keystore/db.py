@@ -27,7 +27,6 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
-    exists,
     select,
 )
 from sqlalchemy import cast as cast_to
@@ -49,10 +48,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 COUNTING_TIMEOUT_MS = 250  # a request waits for it, and can do without
 ASK_AGAIN = 0.001  # seconds between two tries to take SQLite's write lock
-#: Of a table to which others refer: it is not counted while it is empty. PostgreSQL, once told that
-#: it is small, would go on reading it from end to end as it grows, for each row that refers to it.
-GROWS_FAST = {"info": {"grows_fast": True}}
 GREATEST = 2**63 - 1  # no database can be asked for a greater number
+#: PostgreSQL keeps the plan of a statement for as long as the connection lives, or until it counts
+#: the table anew. One that was made while a table was small reads all of it, also when it has grown
+#: to a million rows a minute later. So there is to be an index for whatever is asked for, and
+#: reading from end to end is for where there is none.
+BY_INDEX = {"enable_seqscan": "off", "jit": "off"}
+IN_A_HURRY = {
+    "synchronous_commit": "off",
+    "lock_timeout": COUNTING_TIMEOUT_MS,
+    "statement_timeout": 4 * COUNTING_TIMEOUT_MS,
+}
 BEGIN = "keyhook_begin"  # execution option: how SQLite is to begin; NONE: not at all
 
 
@@ -243,9 +249,7 @@ class Database:
         """Let the database count its rows anew; after many were added its plans depend on it."""
         with self.engine.connect() as connection, connection.begin():
             for counted in Base.metadata.sorted_tables:
-                is_filled = select(exists().select_from(counted))
-                if not counted.info.get("grows_fast") or connection.scalar(is_filled):
-                    connection.exec_driver_sql(f"ANALYZE {counted.name}")
+                connection.exec_driver_sql(f"ANALYZE {counted.name}")
 
     def dispose(self) -> None:
         """Close every connection that is not in use."""
@@ -280,14 +284,12 @@ def _engine(url: str, *, counting: bool = False) -> Engine:
     engine = create_engine(
         url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20
     )
-    if counting:
+    wanted = BY_INDEX | IN_A_HURRY if counting else BY_INDEX
 
-        @event.listens_for(engine, "connect")
-        def _hurry(connection: Any, _record: Any) -> None:
-            connection.execute("SET synchronous_commit = off")
-            connection.execute(f"SET lock_timeout = {COUNTING_TIMEOUT_MS}")
-            connection.execute(f"SET statement_timeout = {4 * COUNTING_TIMEOUT_MS}")
-            connection.commit()
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.execute("; ".join(f"SET {name} = {value}" for name, value in wanted.items()))
+        connection.commit()
 
     return engine
 
