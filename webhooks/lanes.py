@@ -66,9 +66,10 @@ class Turn(NamedTuple):
     """A lane whose turn it is; its row is ours until the end of the transaction."""
 
     endpoint: Endpoint
-    is_active: bool
     standing: Standing  # of the key that subscribed
+    is_active: bool
     full_at: datetime | None
+    has_retries: bool  # whether any are due
 
 
 _lane = cast("Table", Lane.__table__)
@@ -106,10 +107,15 @@ _next = (
 )
 _NEXT = Direct(
     select(
+        *_ENDPOINT,
+        *standing.COLUMNS,
         _subscription.c.is_active,
         _next.c.full_at,
-        *standing.COLUMNS,
-        *_ENDPOINT,
+        exists().where(
+            _delivery.c.subscription_id == _next.c.subscription_id,
+            IS_AGAIN,
+            _delivery.c.due_at <= _now,
+        ),
     )
     .join(_subscription, _subscription.c.id == _next.c.subscription_id)
     .join(Key, Key.id == _subscription.c.key_id)
@@ -119,7 +125,8 @@ _NEXT = Direct(
     )
     .order_by(_next.c.turn_at)
 )
-_STANDING = len(standing.COLUMNS)
+_AT = len(_ENDPOINT)  # of the key's standing among the columns; what is the lane's own comes last
+_REST = _AT + len(standing.COLUMNS)
 _REQUEUE = Direct(update(_lane).where(_in_ids).values(turn_at=_turn))
 _THIS = _lane.c.subscription_id == bindparam("lane")
 _POSTPONE = update(_lane).where(_THIS).values(turn_at=_turn)
@@ -204,12 +211,7 @@ def take_turns(
     """Return the lanes that wait longest, but for some, and hold their rows."""
     rows = _NEXT.rows(session.connection(), now=now, limit=limit, passed=list(passed))
     return [
-        Turn(
-            Endpoint._make(row[2 + _STANDING :]),
-            row[0],
-            Standing._make(row[2 : 2 + _STANDING]),
-            row[1],
-        )
+        Turn(Endpoint._make(row[:_AT]), Standing._make(row[_AT:_REST]), *row[_REST:])
         for row in rows
     ]
 

@@ -49,7 +49,8 @@ class Claim(NamedTuple):
 
     jobs: list[Job]
     more: bool
-    emptied: Sequence[UUID] = ()  # lanes in which nothing was left
+    lanes: int = 0  # from which it was taken
+    emptied: Sequence[UUID] = ()  # of these, those in which nothing was left
     contended: bool = False  # whether others held all that was due
 
 
@@ -143,15 +144,24 @@ LANES_WORTH = 12  # deliveries that a lane should hold to be claimed alone with 
 _ATTEMPT = Direct(insert(_attempt), _COLUMNS)
 
 
-def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room: Room) -> Claim:
+def claim(
+    session: Session,
+    *,
+    now: datetime,
+    owner: str,
+    lease: timedelta,
+    room: Room,
+    sparing: bool = True,
+) -> Claim:
     """Take deliveries for the length of the lease: fairly by endpoint, mostly first tries first.
 
     What another worker is just taking is passed over. What its subscriber may not have any more, by
     what the key may do at this moment, is dropped instead, with the reason.
+    sparing: to take a few lanes at first and others only if those held little, as what one worker
+    holds, no other has. Where lanes hold little as a rule, all at once is half the work.
     """
     claims, more, passed, least = list[Claim](), False, room.full_lanes, room.total // 2
-    # A few lanes at first, then others if those held little: what one worker holds, no other has.
-    for limit in (room.total // LANES_WORTH or 1, room.total):
+    for limit in (room.total // LANES_WORTH or 1, room.total) if sparing else (room.total,):
         if room.total <= least:
             break
         limit = min(limit, room.total)  # noqa: PLW2901 - cut to size
@@ -166,6 +176,7 @@ def claim(session: Session, *, now: datetime, owner: str, lease: timedelta, room
     return Claim(
         [job for one in claims for job in one.jobs],
         more or any(one.more for one in claims),
+        sum(one.lanes for one in claims),
         [lane for one in claims for lane in one.emptied],
         contended=not claims and room.total > 0 and lanes.any_due(session, now, passed),
     )
@@ -182,7 +193,9 @@ def _serve(
 ) -> Claim:
     """Take from these lanes what there is room for."""
     picking = Picking(session, turns, room, now)
-    kinds = [(FIRST_TRIES, room.total), (RETRIES, room.again)]
+    kinds = [(FIRST_TRIES, room.total)]
+    if any(turn.has_retries for turn in turns):
+        kinds.append((RETRIES, room.again))
     for statements, budget in reversed(kinds) if room.again_first else kinds:
         if budget and not picking.is_full:
             picking.pick(statements, budget)
@@ -193,7 +206,7 @@ def _serve(
         ids = [job.delivery_id for job in picking.jobs]
         _LEASE.run(connection, ids=ids, owner=owner, token=picking.token, til=until)
     emptied = picking.send_lanes_on()
-    return Claim(picking.jobs, picking.more, emptied)
+    return Claim(picking.jobs, picking.more, len(turns), emptied)
 
 
 def settle(

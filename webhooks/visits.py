@@ -53,6 +53,7 @@ class Visits:
         self._held_elsewhere = 0.0  # until when another worker surely has it
         self._emptied = dict[UUID, float]()  # lanes, and when to look at them again
         self._claims = 0
+        self._sparing = True  # with lanes; see `leases.claim`
 
     def hear(self) -> None:
         """Take note that there is something new: look for it at once."""
@@ -148,8 +149,17 @@ class Visits:
             for lane in doubtful:
                 del self._emptied[lane]
         room = room._replace(again_first=fairness.is_turn_of_retries(self._claims))
-        claim = leases.claim(session, now=now, owner=self._owner, lease=self._lease, room=room)
+        claim = leases.claim(
+            session,
+            now=now,
+            owner=self._owner,
+            lease=self._lease,
+            room=room,
+            sparing=self._sparing,
+        )
         self._claims += 1
+        if claim.lanes:
+            self._sparing = 2 * len(claim.emptied) < claim.lanes
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
             self._emptied |= dict.fromkeys(claim.emptied, again_at)

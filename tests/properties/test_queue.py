@@ -93,9 +93,16 @@ class Tower:
         with self.database.session() as session, session.begin():
             return list(session.scalars(select(Delivery).where(Delivery.event_id == event.id)))
 
-    def claim(self, owner: str, room: Room) -> leases.Claim:
+    def claim(self, owner: str, room: Room, *, sparing: bool = True) -> leases.Claim:
         with self.database.session() as session, writing(session):
-            return leases.claim(session, now=self.clock.now(), owner=owner, lease=LEASE, room=room)
+            return leases.claim(
+                session,
+                now=self.clock.now(),
+                owner=owner,
+                lease=LEASE,
+                room=room,
+                sparing=sparing,
+            )
 
     def forget(self) -> None:
         """Make all as it was in the beginning."""
@@ -144,15 +151,16 @@ class Queue(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule(worker=WORKERS, most=st.integers(1, 8), again_first=st.booleans())
-    def claim(self, worker: str, most: int, again_first: bool) -> None:
+    @rule(worker=WORKERS, most=st.integers(1, 8), again_first=st.booleans(), sparing=st.booleans())
+    def claim(self, worker: str, most: int, again_first: bool, sparing: bool) -> None:
         bag = self.bags[worker]
         under_way = Counter(job.lane for job in bag)
         jobs: list[Job] = []
         more, turns = True, 0
         while more and not jobs and turns <= ENDPOINTS:
             self.clock.advance(0.001)
-            jobs, more, *_ = self.tower.claim(worker, Room(most, most, CAP, under_way, again_first))
+            room = Room(most, most, CAP, under_way, again_first)
+            jobs, more, *_ = self.tower.claim(worker, room, sparing=sparing)
             turns += 1
         now = self.clock.now()
         if not jobs:
@@ -245,7 +253,7 @@ class Queue(RuleBasedStateMachine):
         self.clock.advance(timedelta(days=2))
         self.somebody_sweeps()
         for _ in range(len(self.waiting) + ENDPOINTS):
-            self.claim("one", 8, again_first=False)
+            self.claim("one", 8, again_first=False, sparing=True)
             if self.bags["one"]:
                 self.settle("one", 200, 8)
         assert not self.waiting

@@ -21,6 +21,7 @@ from webhooks import fairness, outbox, windows
 from webhooks.catalog import Catalog
 from webhooks.fairness import Room
 from webhooks.health import Health
+from webhooks.leases import LANES_WORTH
 from webhooks.models import Attempt
 from webhooks.outcome import Ending
 from webhooks.visits import IDLE_PAUSE, Visits
@@ -102,6 +103,60 @@ def test_what_is_published_while_a_worker_waits_for_the_lock_is_found_by_it(
                 now=clock.now(),
             )
         assert len(visit.result()) == 1
+
+
+def test_lanes_that_held_little_are_claimed_all_at_once_the_next_time(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+) -> None:
+    """What a claim costs goes by its statements, where there are few deliveries in each."""
+    worker = make_worker(batch=LANES_WORTH)
+    for number in range(3):
+        subscribe(receiver.url(f"/{number}"))
+
+    def rounds() -> int:
+        with statements(database) as asked:
+            worker.run_once()
+        return sum(sql.startswith("UPDATE deliveries SET lease_owner") for sql in asked)
+
+    publish(1)
+    assert rounds() == 2, "one lane, and then the others"
+    publish(2)
+    assert rounds() == 1, "three lanes with one each"
+    for number in range(2 * LANES_WORTH):
+        publish(number)
+    rounds()  # which leaves more in each
+    known = len(receiver.requests)
+    assert rounds() == 1, "one lane, which is enough"
+    assert len({one.path for one in receiver.requests[known:]}) == 1
+
+
+def test_retries_are_looked_for_where_one_is_due(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    worker: Worker,
+    database: Database,
+    clock: ManualClock,
+) -> None:
+    receiver.then(Answer(500))
+    subscribe(receiver.url())
+
+    def deliver(expected: int) -> int:
+        with statements(database) as asked:
+            assert worker.run_once() == expected
+        return sum("events.needs" in sql for sql in asked)
+
+    publish(1)
+    assert deliver(1) == 1
+    publish(2)
+    assert deliver(1) == 1, "the first is not due again"
+    publish(3)
+    clock.advance(timedelta(hours=1).total_seconds())
+    assert deliver(2) == 2
 
 
 def test_who_has_no_room_for_what_waits_only_looks(
