@@ -6,6 +6,7 @@ statements are built once: this is the busiest part of a worker beside the sendi
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -18,11 +19,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     insert,
+    literal_column,
     or_,
     select,
     type_coerce,
     update,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from keystore.audit import SYSTEM
@@ -101,16 +104,28 @@ _HELD = Direct(
     .order_by(_delivery.c.id)
     .with_for_update()
 )
-_DELIVERED = Direct(
-    update(_delivery)
-    .where(_in_ids)
-    .values(
-        state=DeliveryState.DELIVERED,
-        attempts=_delivery.c.attempts + 1,
-        finished_at=bindparam("now"),
-        **_NO_LEASE,
+_delivered = update(_delivery).values(
+    state=DeliveryState.DELIVERED,
+    attempts=_delivery.c.attempts + 1,
+    finished_at=bindparam("now"),
+    **_NO_LEASE,
+)
+_DELIVERED = Direct(_delivered.where(_in_ids))
+#: One claim's, in one statement: what is still ours is delivered, and told.
+_ONE_DELIVERED = Direct(
+    _delivered.where(_in_ids, _delivery.c.lease_token == bindparam("held")).returning(
+        _delivery.c.id
     )
 )
+_lease = cast_to(_delivery.c.id, String) + literal_column("' '") + _delivery.c.lease_token
+_ours = (
+    select(_delivery.c.id)
+    .where(_in_ids, one_of(_lease, bindparam("leases", type_=Many(String))))
+    .order_by(_delivery.c.id)
+    .with_for_update()
+)
+#: The same of several claims, all locked in the order in which everybody locks deliveries.
+_ALL_DELIVERED = Direct(_delivered.where(_delivery.c.id.in_(_ours)).returning(_delivery.c.id))
 _UNDELIVERED = Direct(
     update(_delivery)
     .where(_delivery.c.id == bindparam("row"))
@@ -234,6 +249,42 @@ def settle(
         _end_those_gone(session, telling, now)
         health.note(session, _news(telling), now)
         _call_for_retries(session, results, now)
+    if all(isinstance(one.decision, Delivered) for one in results) and len({*ids}) == len(ids):
+        ours = _end_delivered(connection, results, now)
+    else:
+        ours = _end_mixed(session, results, moved, now)
+    if ours and logged:
+        _log(connection, [_attempt_row(one) for one in ours])
+    return len(ours)
+
+
+def _end_delivered(
+    connection: Connection, results: Sequence[Result], now: datetime
+) -> Sequence[Result]:
+    """Write that deliveries have arrived, each in here once; return which were still ours."""
+    rows = list[tuple[int]]()
+    if connection.dialect.name == "sqlite":
+        for token, jobs in groupby((one.job for one in results), lambda job: job.token):
+            ids = [job.delivery_id for job in jobs]
+            rows += _ONE_DELIVERED.rows(connection, ids=ids, held=token, now=now)
+    else:
+        ids = [one.job.delivery_id for one in results]
+        leases = [f"{one.job.delivery_id} {one.job.token}" for one in results]
+        rows += _ALL_DELIVERED.rows(connection, ids=ids, leases=leases, now=now)
+    if len(rows) == len(results):
+        return results
+    left = {delivery_id for (delivery_id,) in rows}
+    return [one for one in results if one.job.delivery_id in left]
+
+
+def _end_mixed(
+    session: Session, results: Sequence[Result], moved: Collection[int], now: datetime
+) -> Sequence[Result]:
+    """Write what becomes of deliveries, of which some have not arrived; return what was ours.
+
+    moved: deliveries whose subscription has another target by now.
+    """
+    connection, ids = session.connection(), [one.job.delivery_id for one in results]
     stored = {
         (delivery_id, token): more for delivery_id, token, *more in _HELD.rows(connection, ids=ids)
     }
@@ -252,9 +303,7 @@ def settle(
                     anew.add(one.job.endpoint.subscription_id)
         _UNDELIVERED.run_many(connection, rows)
         lanes.wake(session, sorted(anew), now)
-    if ours and logged:
-        _log(connection, [_attempt_row(one) for one in ours])
-    return len(ours)
+    return ours
 
 
 def release(session: Session, jobs: Sequence[Job], now: datetime) -> None:
