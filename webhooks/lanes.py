@@ -167,7 +167,9 @@ _wake = (
 _WAKE = Direct(_wake)
 _notify = select(func.pg_notify(CHANNEL, ""))
 _NOTIFY = Direct(_notify)
-_WAKE_AND_NOTIFY = Direct(_notify.add_cte(_wake.cte("woken")))
+#: What `wake` does on PostgreSQL; of lanes whose turn has come, nothing. It takes ids and turn.
+WAKING = _notify.add_cte(_wake.cte("woken"))
+_WAKE_AND_NOTIFY = Direct(WAKING)
 _LOCK = (
     select(_lane.c.subscription_id)
     .where(_in_ids)

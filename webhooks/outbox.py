@@ -89,7 +89,9 @@ def publish(
                 asleep.append(one)
     if choices:
         variants.freeze(session, event_type, [(event.id, body)], choices)
-    if meant:
+    if asleep and connection.dialect.name == "postgresql":
+        _DELIVER_AND_WAKE.run(connection, ids=meant, moment=now, event=event.id, turn=now)
+    elif meant:
         _DELIVER.run(connection, ids=meant, moment=now, event=event.id)
         lanes.wake(session, asleep, now)
     return event
@@ -189,31 +191,32 @@ _HAPPENED_AND_WANTED = {
 }
 _delivery = cast("Table", Delivery.__table__)
 _columns = _delivery.c
-_DELIVER = Direct(
-    insert(_delivery).from_select(
-        [
-            "organization_id",
-            "event_id",
-            "subscription_id",
-            "without",
-            "state",
-            "attempts",
-            "throttles",
-            "created_at",
-            "due_at",
-        ],
-        select(
-            Subscription.organization_id,
-            bindparam("event", type_=_columns.event_id.type),
-            Subscription.id,
-            Subscription.without,
-            literal_column(f"'{DeliveryState.PENDING}'"),
-            literal_column("0"),
-            literal_column("0"),
-            bindparam("moment", type_=_columns.created_at.type),
-            bindparam("moment", type_=_columns.created_at.type),
-        )
-        .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
-        .order_by(Subscription.created_at, Subscription.id),
+_deliver = insert(_delivery).from_select(
+    [
+        "organization_id",
+        "event_id",
+        "subscription_id",
+        "without",
+        "state",
+        "attempts",
+        "throttles",
+        "created_at",
+        "due_at",
+    ],
+    select(
+        Subscription.organization_id,
+        bindparam("event", type_=_columns.event_id.type),
+        Subscription.id,
+        Subscription.without,
+        literal_column(f"'{DeliveryState.PENDING}'"),
+        literal_column("0"),
+        literal_column("0"),
+        bindparam("moment", type_=_columns.created_at.type),
+        bindparam("moment", type_=_columns.created_at.type),
     )
+    .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
+    .order_by(Subscription.created_at, Subscription.id),
 )
+_DELIVER = Direct(_deliver)
+#: And once more both at once.
+_DELIVER_AND_WAKE = Direct(lanes.WAKING.add_cte(_deliver.cte("delivered")))
