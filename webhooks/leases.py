@@ -4,20 +4,24 @@ Everything here runs in a write transaction of the caller and none of it waits f
 statements are built once: this is the busiest part of a worker beside the sending itself.
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Connection,
     String,
     Table,
+    Text,
     and_,
     bindparam,
+    column,
+    func,
     insert,
     literal_column,
     or_,
@@ -30,7 +34,7 @@ from sqlalchemy.orm import Session
 
 from keystore.audit import SYSTEM
 from keystore.db import Many, one_of
-from keystore.prepared import Direct, translated
+from keystore.prepared import Direct
 from webhooks import held, lanes
 from webhooks.fairness import Room
 from webhooks.health import Health, News
@@ -124,8 +128,6 @@ _ours = (
     .order_by(_delivery.c.id)
     .with_for_update()
 )
-#: The same of several claims, all locked in the order in which everybody locks deliveries.
-_ALL_DELIVERED = Direct(_delivered.where(_delivery.c.id.in_(_ours)).returning(_delivery.c.id))
 _UNDELIVERED = Direct(
     update(_delivery)
     .where(_delivery.c.id == bindparam("row"))
@@ -154,9 +156,24 @@ _ABANDONED = select(_delivery.c.id, _delivery.c.subscription_id).where(
     _delivery.c.lease_until.is_not(None), _delivery.c.lease_owner != bindparam("owner")
 )
 _SET_FREE = update(_delivery).where(_in_ids).values(**_NO_LEASE)
-_COLUMNS = [column.name for column in _attempt.c if not column.primary_key]
+_columns = [column for column in _attempt.c if not column.primary_key]
+_NAMES = [column.name for column in _columns]
+_ATTEMPT = Direct(insert(_attempt), _NAMES)
+#: Many attempts as one parameter, on PostgreSQL: no inserting one by one is as fast.
+_rows = (
+    func.json_to_recordset(cast_to(bindparam("rows", type_=Text), JSON))
+    .table_valued(*[column(one.name, one.type) for one in _columns])
+    .render_derived("rows", with_types=True)
+)
+_ATTEMPTS = Direct(insert(_attempt).from_select(_NAMES, select(*_rows.c)))
+_done = _delivered.where(_delivery.c.id.in_(_ours)).returning(_delivery.c.id).cte("done")
+#: Of several claims, and with their attempts; PostgreSQL can do all this at once.
+_DELIVERED_AND_LOGGED = Direct(
+    insert(_attempt)
+    .from_select(_NAMES, select(*_rows.c).join(_done, _done.c.id == _rows.c.delivery_id))
+    .returning(_attempt.c.delivery_id)
+)
 LANES_WORTH = 12  # deliveries that a lane should hold to be claimed alone with few others
-_ATTEMPT = Direct(insert(_attempt), _COLUMNS)
 
 
 def claim(
@@ -249,38 +266,42 @@ def settle(
         _end_those_gone(session, telling, now)
         health.note(session, _news(telling), now)
         _call_for_retries(session, results, now)
-    if all(isinstance(one.decision, Delivered) for one in results) and len({*ids}) == len(ids):
-        ours = _end_delivered(connection, results, now)
-    else:
-        ours = _end_mixed(session, results, moved, now)
-    if ours and logged:
-        _log(connection, [_attempt_row(one) for one in ours])
+    is_simple = logged and len({*ids}) == len(ids)
+    if is_simple and all(isinstance(one.decision, Delivered) for one in results):
+        return _end_delivered(connection, results, now)
+    ours = _end_any(session, results, moved, now)
+    if logged:
+        _log(connection, ours)
     return len(ours)
 
 
-def _end_delivered(
-    connection: Connection, results: Sequence[Result], now: datetime
-) -> Sequence[Result]:
-    """Write that deliveries have arrived, each in here once; return which were still ours."""
-    rows = list[tuple[int]]()
+def _end_delivered(connection: Connection, results: Sequence[Result], now: datetime) -> int:
+    """Write attempts whose deliveries have arrived, each in here once; return how many were ours.
+
+    It is what nearly always happens, and takes the fewest statements.
+    """
     if connection.dialect.name == "sqlite":
+        left = set[int]()
         for token, jobs in groupby((one.job for one in results), lambda job: job.token):
             ids = [job.delivery_id for job in jobs]
-            rows += _ONE_DELIVERED.rows(connection, ids=ids, held=token, now=now)
-    else:
-        ids = [one.job.delivery_id for one in results]
-        leases = [f"{one.job.delivery_id} {one.job.token}" for one in results]
-        rows += _ALL_DELIVERED.rows(connection, ids=ids, leases=leases, now=now)
-    if len(rows) == len(results):
-        return results
-    left = {delivery_id for (delivery_id,) in rows}
-    return [one for one in results if one.job.delivery_id in left]
+            rows = _ONE_DELIVERED.rows(connection, ids=ids, held=token, now=now)
+            left.update(delivery_id for (delivery_id,) in rows)
+        _log(connection, [one for one in results if one.job.delivery_id in left])
+        return len(left)
+    rows = _DELIVERED_AND_LOGGED.rows(
+        connection,
+        ids=[one.job.delivery_id for one in results],
+        leases=[f"{one.job.delivery_id} {one.job.token}" for one in results],
+        now=now,
+        rows=_as_json(results),
+    )
+    return len(rows)
 
 
-def _end_mixed(
+def _end_any(
     session: Session, results: Sequence[Result], moved: Collection[int], now: datetime
 ) -> Sequence[Result]:
-    """Write what becomes of deliveries, of which some have not arrived; return what was ours.
+    """Write what becomes of deliveries, whatever that is; return the results that were ours.
 
     moved: deliveries whose subscription has another target by now.
     """
@@ -434,18 +455,19 @@ def _undelivered(
     return row | {"state": DeliveryState.DROPPED, "reason": DropReason.ENDED}
 
 
-def _log(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Write attempts; on PostgreSQL as a stream, at a third of what so many inserts cost."""
-    if connection.dialect.name != "postgresql":
-        _ATTEMPT.run_many(connection, rows)
+def _log(connection: Connection, results: Sequence[Result]) -> None:
+    """Write attempts."""
+    if not results:
         return
-    cursor = connection.connection.cursor()
-    try:
-        with cursor.copy(f"COPY attempts ({', '.join(_COLUMNS)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row([row[column] for column in _COLUMNS])
-    except psycopg.Error as error:
-        raise translated(error, connection.dialect) from error
+    if connection.dialect.name == "sqlite":
+        _ATTEMPT.run_many(connection, map(_attempt_row, results))
+    else:
+        _ATTEMPTS.run(connection, rows=_as_json(results))
+
+
+def _as_json(results: Sequence[Result]) -> str:
+    """Return attempts as PostgreSQL reads them from one parameter."""
+    return json.dumps([_attempt_row(one) for one in results], default=datetime.isoformat)
 
 
 def _attempt_row(result: Result) -> dict[str, object]:
