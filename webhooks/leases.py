@@ -173,7 +173,7 @@ _DELIVERED_AND_LOGGED = Direct(
     .from_select(_NAMES, select(*_rows.c).join(_done, _done.c.id == _rows.c.delivery_id))
     .returning(_attempt.c.delivery_id)
 )
-LANES_WORTH = 12  # deliveries that a lane should hold to be claimed alone with few others
+LANES_WORTH = 24  # deliveries that a lane should hold to be claimed alone with few others
 
 
 def claim(

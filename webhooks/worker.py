@@ -64,8 +64,8 @@ class Worker:
         *,
         allow_networks: Sequence[Network] = (),
         timeout: float = 15.0,
-        batch: int = 128,
-        slots: int = 384,
+        batch: int = 256,
+        slots: int = 512,
         lease: float | None = None,
         grace: float = 5.0,
         schedule: Schedule = retry.CONTRACT,
@@ -287,16 +287,18 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - one row that is no good stops no other
                 log.warning("Delivery %d cannot be signed: %r", job.delivery_id, error)
                 outcome = Outcome(Ending.UNSENT, 0, error="The signing secret cannot be opened.")
-                self._judge(_Flight(job, now, ()), outcome)
+                self._judge(_Flight(job, now, ()), outcome, now)
             else:
                 flight = _Flight(job, now, lines.told)
                 self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
     def _collect(self, wait: float, bell: int | None = None) -> None:
-        for flight, outcome in self._transport.poll(wait, bell):
-            self._judge(flight, outcome)
+        if finished := self._transport.poll(wait, bell):
+            now = self._clock.now()
+            for flight, outcome in finished:
+                self._judge(flight, outcome, now)
 
-    def _judge(self, flight: "_Flight", outcome: Outcome) -> None:
+    def _judge(self, flight: "_Flight", outcome: Outcome, now: datetime) -> None:
         job = flight.job
         self._forget(job)
         self._windows.note(job.lane, answered=outcome.ending is Ending.ANSWERED)
@@ -304,7 +306,7 @@ class Worker:
             outcome,
             failures=job.attempts - job.throttles,
             throttles=job.throttles,
-            now=self._clock.now(),
+            now=now,
             random=self._random,
             schedule=self._schedule,
         )

@@ -34,7 +34,7 @@ from webhooks.transport import Transport
 from webhooks.visits import Visits
 
 ROUNDS = 3
-BATCH = 128  # deliveries in a visit, and requests under way at once
+BATCH = 256  # deliveries in a visit, and requests under way at once
 SENT = 30_000
 MICROSECONDS = 1_000_000
 LINES = ["content-type: application/json", "webhook-signature: v1," + "0" * 43 + "="]

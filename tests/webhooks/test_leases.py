@@ -152,14 +152,15 @@ def test_a_claim_of_full_lanes_leaves_others_to_others(
 ) -> None:
     for number in range(3):
         subscribe(f"https://hooks.example.com/{number}")
-    for _ in range(24):
+    enough = 2 * leases.LANES_WORTH
+    for _ in range(enough):
         publish()
     with database.session() as session, writing(session):
-        room = Room(24, 24, 24, {})
+        room = Room(enough, enough, enough, {})
         ours = leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room)
-        theirs = desk.claim_all(24)
+        theirs = desk.claim_all(enough)
     lanes_of_ours = {job.lane for job in ours.jobs}
-    assert len(ours.jobs) == len(theirs.jobs) == 24
+    assert len(ours.jobs) == len(theirs.jobs) == enough
     assert len(lanes_of_ours) == 2
     assert not lanes_of_ours & {job.lane for job in theirs.jobs}
     assert ours.more

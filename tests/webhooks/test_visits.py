@@ -113,7 +113,8 @@ def test_lanes_that_held_little_are_claimed_all_at_once_the_next_time(
     database: Database,
 ) -> None:
     """What a claim costs goes by its statements, where there are few deliveries in each."""
-    worker = make_worker(batch=LANES_WORTH)
+    batch = LANES_WORTH // 2  # so that one lane is tried first
+    worker = make_worker(batch=batch)
     for number in range(3):
         subscribe(receiver.url(f"/{number}"))
 
@@ -126,7 +127,7 @@ def test_lanes_that_held_little_are_claimed_all_at_once_the_next_time(
     assert rounds() == 2, "one lane, and then the others"
     publish(2)
     assert rounds() == 1, "three lanes with one each"
-    for number in range(2 * LANES_WORTH):
+    for number in range(2 * batch):
         publish(number)
     rounds()  # which leaves more in each
     known = len(receiver.requests)
