@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    exists,
     select,
 )
 from sqlalchemy import cast as cast_to
@@ -48,6 +49,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 COUNTING_TIMEOUT_MS = 250  # a request waits for it, and can do without
 ASK_AGAIN = 0.001  # seconds between two tries to take SQLite's write lock
+#: Of a table to which others refer: it is not counted while it is empty. PostgreSQL, once told that
+#: it is small, would go on reading all of it as it grows, by an index or not, for each such row.
+GROWS_FAST = {"info": {"grows_fast": True}}
 GREATEST = 2**63 - 1  # no database can be asked for a greater number
 #: PostgreSQL keeps the plan of a statement for as long as the connection lives, or until it counts
 #: the table anew. One that was made while a table was small reads all of it, also when it has grown
@@ -249,7 +253,9 @@ class Database:
         """Let the database count its rows anew; after many were added its plans depend on it."""
         with self.engine.connect() as connection, connection.begin():
             for counted in Base.metadata.sorted_tables:
-                connection.exec_driver_sql(f"ANALYZE {counted.name}")
+                is_filled = select(exists().select_from(counted))
+                if not counted.info.get("grows_fast") or connection.scalar(is_filled):
+                    connection.exec_driver_sql(f"ANALYZE {counted.name}")
 
     def dispose(self) -> None:
         """Close every connection that is not in use."""

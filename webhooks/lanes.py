@@ -22,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     union_all,
     update,
 )
@@ -105,26 +106,30 @@ _next = (
     .with_for_update(skip_locked=True)
     .subquery("next")
 )
-_NEXT = Direct(
-    select(
-        *_ENDPOINT,
-        *standing.COLUMNS,
-        _subscription.c.is_active,
-        _next.c.full_at,
-        exists().where(
-            _delivery.c.subscription_id == _next.c.subscription_id,
-            IS_AGAIN,
-            _delivery.c.due_at <= _now,
-        ),
-    )
-    .join(_subscription, _subscription.c.id == _next.c.subscription_id)
+_all_about_it = (
+    select(*_ENDPOINT, *standing.COLUMNS, _subscription.c.is_active)
     .join(Key, Key.id == _subscription.c.key_id)
     .outerjoin(User, User.id == Key.owner_id)
     .outerjoin(
         _signing_secret, _signing_secret.c.organization_id == _subscription.c.organization_id
     )
-    .order_by(_next.c.turn_at)
 )
+_own = (
+    _next.c.full_at,
+    exists().where(
+        _delivery.c.subscription_id == _next.c.subscription_id,
+        IS_AGAIN,
+        _delivery.c.due_at <= _now,
+    ),
+)
+_is_its = _subscription.c.id == _next.c.subscription_id
+_each = _all_about_it.where(_is_its).limit(1).lateral("each")
+#: By whether the database is SQLite. PostgreSQL would read all subscriptions for a few; the limit
+#: in there keeps it from that.
+_NEXT = {
+    True: Direct(_all_about_it.join(_next, _is_its).add_columns(*_own).order_by(_next.c.turn_at)),
+    False: Direct(select(*_each.c, *_own).join(_each, true()).order_by(_next.c.turn_at)),
+}
 _AT = len(_ENDPOINT)  # of the key's standing among the columns; what is the lane's own comes last
 _REST = _AT + len(standing.COLUMNS)
 _REQUEUE = Direct(update(_lane).where(_in_ids).values(turn_at=_turn))
@@ -211,7 +216,9 @@ def take_turns(
     session: Session, *, now: datetime, limit: int, passed: Collection[UUID] = ()
 ) -> list[Turn]:
     """Return the lanes that wait longest, but for some, and hold their rows."""
-    rows = _NEXT.rows(session.connection(), now=now, limit=limit, passed=list(passed))
+    connection = session.connection()
+    statement = _NEXT[connection.dialect.name == "sqlite"]
+    rows = statement.rows(connection, now=now, limit=limit, passed=list(passed))
     return [
         Turn(Endpoint._make(row[:_AT]), Standing._make(row[_AT:_REST]), *row[_REST:])
         for row in rows

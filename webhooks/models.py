@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from keystore.db import Base, UtcDateTime
+from keystore.db import GROWS_FAST, Base, UtcDateTime
 from keystore.models import Serial, stored_as_text
 from webhooks.outcome import Ending
 from webhooks.targets import MAX_LENGTH
@@ -223,6 +223,7 @@ class Event(Base):
     __table_args__ = (
         Index("ix_events_recent", "organization_id", "type", "created_at"),
         Index("ix_events_age", "created_at", "id"),
+        GROWS_FAST,
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -259,6 +260,7 @@ class Delivery(Base):
         Index("ix_deliveries_log", "organization_id", "id"),
         Index("ix_deliveries_subscription", "subscription_id", "id"),
         Index("ix_deliveries_event", "event_id"),
+        GROWS_FAST,
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)

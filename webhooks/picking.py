@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
+    and_,
     bindparam,
     func,
     join,
@@ -53,6 +54,9 @@ class Job(NamedTuple):
 
 _delivery = cast("Table", Delivery.__table__)
 _lane = cast("Table", Lane.__table__)
+_event = cast("Table", Event.__table__)
+_audience = cast("Table", Audience.__table__)
+_variant = cast("Table", EventVariant.__table__)
 _in_lanes = one_of(_lane.c.subscription_id, bindparam("lanes", type_=Many(Uuid)))
 
 
@@ -80,6 +84,15 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
     else:  # SQLite: it has no LATERAL, and looks each of these ids up at once
         of = _delivery
         source = join(_lane, of, _delivery.c.id.in_(picked))
+    event, has_event = _looked_up(_event, _event.c.id == of.c.event_id, lateral=lateral)
+    audience, has_audience = _looked_up(
+        _audience, _audience.c.id == event.c.audience_id, lateral=lateral
+    )
+    variant, has_variant = _looked_up(
+        _variant,
+        and_(_variant.c.event_id == of.c.event_id, _variant.c.without == of.c.without),
+        lateral=lateral,
+    )
     return (
         select(
             _hex(of.c.subscription_id),
@@ -88,21 +101,32 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
             of.c.attempts,
             of.c.throttles,
             of.c.created_at,
-            func.coalesce(EventVariant.body, Event.body),
-            Event.needs,
-            Event.audience_id,
-            Audience.private,
+            func.coalesce(variant.c.body, event.c.body),
+            event.c.needs,
+            event.c.audience_id,
+            audience.c.private,
         )
-        .select_from(source)
-        .join(Event, Event.id == of.c.event_id)
-        .outerjoin(Audience, Audience.id == Event.audience_id)
-        .outerjoin(
-            EventVariant,
-            (EventVariant.event_id == of.c.event_id) & (EventVariant.without == of.c.without),
+        .select_from(
+            source.join(event, has_event)
+            .outerjoin(audience, has_audience)
+            .outerjoin(variant, has_variant)
         )
         .where(_in_lanes)
         .order_by(of.c.due_at, of.c.id)
     )
+
+
+def _looked_up(
+    table: Table, by: ColumnElement[bool], *, lateral: bool
+) -> tuple[FromClause, ColumnElement[bool]]:
+    """Return what to join, and how, so that a table is looked into row by row.
+
+    PostgreSQL, told that the table is small, would read all of it at each claim, and go on to do so
+    as it grows, until it counts its rows again; a limit keeps it from that.
+    """
+    if lateral:
+        return select(table).where(by).limit(1).lateral(table.name), true()
+    return table, by
 
 
 #: By whether the database is SQLite.

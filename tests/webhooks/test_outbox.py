@@ -104,6 +104,31 @@ def test_nothing_is_read_from_end_to_end_though_there_was_nothing_when_rows_were
         assert set(read) <= {"lanes"}, "of which all are looked at, by a sweep"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_event_is_looked_up_though_there_were_few_when_rows_were_counted(
+    database: Database, subscribe: Subscribe, publish: Publish, receiver: Receiver, worker: Worker
+) -> None:
+    """To read a few from end to end, if by an index, may be the best plan as it is made."""
+    rounds = 30
+    subscribe(receiver.url())
+    publish()
+    worker.run_once()
+    database.analyze()
+    with database.engine.begin() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.execute(text("SELECT pg_stat_reset()"))
+    for _ in range(rounds):
+        publish()
+        assert worker.run_once() == 1
+    with database.engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        read = connection.scalars(
+            text("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'events'")
+        ).one()
+        assert 0 < read < 4 * rounds, "a few for each delivery, not as many as there are"
+
+
 def test_a_subscription_of_several_types_gets_each_once(
     database: Database, subscribe: Subscribe, publish: Publish
 ) -> None:
