@@ -33,8 +33,8 @@ from keystore.access import Access
 from keystore.clock import Clock
 from keystore.db import Database
 from webhooks import figures
-from webhooks.leases import Result
 from webhooks.retry import Retry
+from webhooks.settling import Result
 
 log = logging.getLogger(__name__)
 

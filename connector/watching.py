@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from connector.metrics import Metrics
-from webhooks.leases import Result
 from webhooks.outcome import Ending
 from webhooks.retry import Decision, Delivered, GiveUp, Gone, Retry
+from webhooks.settling import Result
 
 MOST_NAMED = 5
 log = logging.getLogger(__name__)

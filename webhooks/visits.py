@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 
 from keystore.clock import Clock
 from keystore.db import Database, writing
-from webhooks import fairness, hold, lanes, leases, narrowing
+from webhooks import fairness, hold, lanes, leases, narrowing, settling
 from webhooks.catalog import Catalog
 from webhooks.fairness import Room
 from webhooks.health import Health
-from webhooks.leases import Claim, Result
+from webhooks.leases import Claim
 from webhooks.picking import Job
+from webhooks.settling import Result
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Visits:
                     with writing(session):
                         # What was published while we waited for SQLite's lock is due as well.
                         now = self._clock.now()
-                        written = leases.settle(session, results, now=now, health=self._health)
+                        written = settling.settle(session, results, now=now, health=self._health)
                         if room.total and self._may_claim(session, now):
                             claim = self._claim(session, now, room)
                 except StatementError as error:
@@ -193,7 +194,7 @@ class Visits:
 
     def _settle_one(self, session: Session, result: Result, *, logged: bool) -> None:
         now = self._clock.now()
-        leases.settle(session, [result], now=now, health=self._health, logged=logged)
+        settling.settle(session, [result], now=now, health=self._health, logged=logged)
 
 
 def _is_about_values(error: StatementError) -> bool:

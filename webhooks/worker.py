@@ -29,10 +29,10 @@ from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.health import Health, OnAiling
-from webhooks.leases import Result
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
 from webhooks.retry import Random, Schedule
+from webhooks.settling import Result
 from webhooks.transport import Transport
 from webhooks.visits import HEARTBEATS, IDLE_PAUSE, Visits
 from webhooks.wake import PEEK_PAUSE, waker

@@ -35,8 +35,8 @@ from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 from tests.support.server import free_port
 from webhooks import audiences
 from webhooks.catalog import Catalog, EventType
-from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, DeliveryState, Event, Lane
+from webhooks.settling import Result
 from webhooks.subscriptions import Subscriptions
 from webhooks.worker import Worker
 

@@ -27,9 +27,9 @@ from webhooks.catalog import Catalog
 from webhooks.envelope import Envelopes, message_id
 from webhooks.fairness import Room
 from webhooks.health import Health
-from webhooks.leases import Result
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
+from webhooks.settling import Result
 from webhooks.transport import Transport
 from webhooks.visits import Visits
 

@@ -28,15 +28,15 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.keys import Keys
 from keystore.vault import Vault
-from webhooks import lanes, leases, outbox, retry
+from webhooks import lanes, leases, outbox, retry, settling
 from webhooks.catalog import Catalog, EventType
 from webhooks.fairness import FAILING_CAP, Room
 from webhooks.health import Health
-from webhooks.leases import Result
 from webhooks.models import Attempt, Delivery, DeliveryState, Lane, Subscription
 from webhooks.outcome import Ending, Outcome
 from webhooks.picking import Job
 from webhooks.retry import Decision, Delivered, Retry
+from webhooks.settling import Result
 from webhooks.subscriptions import Subscriptions
 
 RANG = EventType("bell.rang", "Bell", "A bell rang.", {}, {}, frozenset())
@@ -188,7 +188,7 @@ class Queue(RuleBasedStateMachine):
         results = [Result(job, now, (), outcome, self.judge(job, outcome)) for job in done]
         ours = [one for one in results if self.is_ours(one.job)]
         with self.tower.database.session() as session, writing(session):
-            assert leases.settle(session, results, now=now, health=self.health) == len(ours)
+            assert settling.settle(session, results, now=now, health=self.health) == len(ours)
         for one in ours:
             known = self.waiting[one.job.delivery_id]
             known.token, known.attempts = None, known.attempts + 1

@@ -45,7 +45,7 @@ from tests.conftest import PASSWORD, QUICK_HASHER
 from tests.connector.bookings import support as pages
 from tests.connector.bookings.support import BOOKED, CANCELED, RESCHEDULED
 from tests.connector.meetings.support import NOTES, read
-from webhooks import leases, outbox
+from webhooks import leases, outbox, settling
 from webhooks.catalog import Catalog
 from webhooks.fairness import Room
 from webhooks.health import Health
@@ -361,9 +361,9 @@ class Sights(RuleBasedStateMachine):
         assert sorted(map(repr, handed)) == sorted(map(repr, expected)), "Z1"
         decision: Decision = Delivered() if arrives else Retry(HOUR)
         outcome = Outcome(Ending.ANSWERED, 1, status=200 if arrives else 500)
-        results = [leases.Result(job, self.clock.now(), (), outcome, decision) for job in jobs]
+        results = [settling.Result(job, self.clock.now(), (), outcome, decision) for job in jobs]
         with self.database.session() as session, writing(session):
-            leases.settle(session, results, now=self.clock.now(), health=Health(1000 * HOUR))
+            settling.settle(session, results, now=self.clock.now(), health=Health(1000 * HOUR))
         self.clock.advance(2 * HOUR)
         self.waiting = [] if arrives else expected
 

@@ -10,7 +10,7 @@ import pytest
 
 from keystore import scopes
 from keystore.audit import SYSTEM, Actor
-from keystore.clock import Clock
+from keystore.clock import Clock, ManualClock
 from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.keys import Issued
@@ -18,6 +18,7 @@ from keystore.models import Organization
 from keystore.scopes import DataScope, Rights
 from keystore.vault import Vault
 from tests.support.receiver import Receiver
+from tests.webhooks.desk import Desk
 from webhooks import outbox
 from webhooks.catalog import Catalog, EventType
 from webhooks.models import Event, Subscription
@@ -170,3 +171,9 @@ def make_worker(
 @pytest.fixture
 def worker(make_worker: MakeWorker) -> Worker:
     return make_worker()
+
+
+@pytest.fixture
+def desk(database: Database, clock: ManualClock, subscribe: Subscribe) -> Desk:
+    subscribe("https://hooks.example.com/northwind")
+    return Desk(database, clock)

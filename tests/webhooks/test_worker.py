@@ -29,8 +29,8 @@ from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from tests.webhooks.running import attempts, deliveries, running, until
 from webhooks import leases, windows
 from webhooks.fairness import Room
-from webhooks.leases import Result
 from webhooks.models import Subscription
+from webhooks.settling import Result
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
 from webhooks.wake import PEEK_PAUSE
