@@ -12,18 +12,17 @@ from keystore.models import Key, Role, User
 from keystore.rotation import KeyLife, KeyState
 from keystore.scopes import DataScope, Owner, Rights
 
-#: To be selected from keys, with their owners by an outer join; in the order of a Standing.
-COLUMNS = (
+OF_KEY = (
     cast(Key.scopes, Text),
     Key.data_scope,
     Key.generation,
     Key.expires_at,
     Key.disabled_at,
     Key.deleted_at,
-    User.email,
-    User.role,
-    User.is_active,
 )
+OF_OWNER = (User.email, User.role, User.is_active)
+#: To be selected from keys, with their owners by an outer join; in the order of a Standing.
+COLUMNS = (*OF_KEY, *OF_OWNER)
 
 
 class Standing(NamedTuple):

@@ -4,18 +4,21 @@ Everything here runs in a write transaction of the caller. Locks are taken in on
 subscriptions, lanes, deliveries. Who claims waits for nobody: what another holds is passed over.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
     Table,
     Uuid,
     and_,
     bindparam,
     case,
-    exists,
+    false,
     func,
     insert,
     literal_column,
@@ -84,13 +87,40 @@ _turn = bindparam("turn", type_=_lane.c.turn_at.type)
 IS_READY = and_(_delivery.c.state == literal_column("'pending'"), _delivery.c.lease_token.is_(None))
 IS_FIRST = and_(IS_READY, _delivery.c.attempts == literal_column("0"))
 IS_AGAIN = and_(IS_READY, _delivery.c.attempts > literal_column("0"))
-_elsewhere = {
-    "subscription_id": _subscription.c.id,
-    "contract_sealed": _signing_secret.c.sealed,
-}
-_ENDPOINT = tuple(
-    _elsewhere[name] if name in _elsewhere else _subscription.c[name] for name in Endpoint._fields
-)
+
+
+def looked_up(name: str, columns: Iterable[Any], by: ColumnElement[bool]) -> FromClause:
+    """Return one row to be joined to others, found by a unique key of its own table.
+
+    For PostgreSQL: told that a table is small it would read all of it, and go on to do so as it
+    grows, until it counts the rows again. The limit keeps it from that.
+    """
+    return select(*columns).where(by).limit(1).lateral(name)
+
+
+def _endpoint(subscription: FromClause, signing_secret: FromClause) -> list[ColumnElement[Any]]:
+    elsewhere = {
+        "subscription_id": subscription.c.id,
+        "contract_sealed": signing_secret.c.sealed,
+    }
+    return [
+        elsewhere[name] if name in elsewhere else subscription.c[name] for name in Endpoint._fields
+    ]
+
+
+def _first_due(which: ColumnElement[bool], lane: ColumnElement[UUID]) -> ScalarSelect[datetime]:
+    """Return when the first of what waits in a lane is due; NULL: nothing waits.
+
+    By an index, lane by lane. PostgreSQL may answer an EXISTS by reading what is due in all lanes.
+    """
+    return (
+        select(func.min(_delivery.c.due_at))
+        .where(_delivery.c.subscription_id == lane, which)
+        .scalar_subquery()
+    )
+
+
+_ENDPOINT = _endpoint(_subscription, _signing_secret)
 _IS_NEXT = (
     _lane.c.turn_at <= _now,
     not_(one_of(_lane.c.subscription_id, bindparam("passed", type_=Many(Uuid)))),
@@ -106,31 +136,40 @@ _next = (
     .with_for_update(skip_locked=True)
     .subquery("next")
 )
-_all_about_it = (
-    select(*_ENDPOINT, *standing.COLUMNS, _subscription.c.is_active)
+_own = (
+    _next.c.full_at,
+    func.coalesce(_first_due(IS_AGAIN, _next.c.subscription_id) <= _now, false()),
+)
+_joined = (
+    select(*_ENDPOINT, *standing.COLUMNS, _subscription.c.is_active, *_own)
+    .select_from(_next)
+    .join(_subscription, _subscription.c.id == _next.c.subscription_id)
     .join(Key, Key.id == _subscription.c.key_id)
     .outerjoin(User, User.id == Key.owner_id)
     .outerjoin(
         _signing_secret, _signing_secret.c.organization_id == _subscription.c.organization_id
     )
 )
-_own = (
-    _next.c.full_at,
-    exists().where(
-        _delivery.c.subscription_id == _next.c.subscription_id,
-        IS_AGAIN,
-        _delivery.c.due_at <= _now,
-    ),
+_its = looked_up("subscription", _subscription.c, _subscription.c.id == _next.c.subscription_id)
+_key = looked_up("key", [*standing.OF_KEY, Key.owner_id], Key.id == _its.c.key_id)
+_owner = looked_up("owner", standing.OF_OWNER, User.id == _key.c.owner_id)
+_sealed = looked_up(
+    "sealed",
+    [_signing_secret.c.sealed],
+    _signing_secret.c.organization_id == _its.c.organization_id,
 )
-_is_its = _subscription.c.id == _next.c.subscription_id
-_each = _all_about_it.where(_is_its).limit(1).lateral("each")
-#: By whether the database is SQLite. PostgreSQL would read all subscriptions for a few; the limit
-#: in there keeps it from that.
+_looked_up = select(
+    *_endpoint(_its, _sealed), *[*_key.c][:-1], *_owner.c, _its.c.is_active, *_own
+).select_from(
+    _next.join(_its, true()).join(_key, true()).outerjoin(_owner, true()).outerjoin(_sealed, true())
+)
+#: By whether the database is SQLite. The columns are a Turn's: those of its endpoint, those of the
+#: key's standing, and the rest.
 _NEXT = {
-    True: Direct(_all_about_it.join(_next, _is_its).add_columns(*_own).order_by(_next.c.turn_at)),
-    False: Direct(select(*_each.c, *_own).join(_each, true()).order_by(_next.c.turn_at)),
+    True: Direct(_joined.order_by(_next.c.turn_at)),
+    False: Direct(_looked_up.order_by(_next.c.turn_at)),
 }
-_AT = len(_ENDPOINT)  # of the key's standing among the columns; what is the lane's own comes last
+_AT = len(_ENDPOINT)
 _REST = _AT + len(standing.COLUMNS)
 _REQUEUE = Direct(update(_lane).where(_in_ids).values(turn_at=_turn))
 _THIS = _lane.c.subscription_id == bindparam("lane")
@@ -138,11 +177,7 @@ _POSTPONE = update(_lane).where(_THIS).values(turn_at=_turn)
 _DRAIN = Direct(
     update(_lane).where(_THIS).values(full_at=bindparam("full", type_=_lane.c.full_at.type))
 )
-_next_retry = (
-    select(func.min(_delivery.c.due_at))
-    .where(_delivery.c.subscription_id == _lane.c.subscription_id, IS_AGAIN)
-    .scalar_subquery()
-)
+_next_retry = _first_due(IS_AGAIN, _lane.c.subscription_id)
 _RUN_DRY = Direct(
     update(_lane)
     .where(_in_ids)
@@ -183,16 +218,7 @@ _LOCK = (
 )
 _FORGOTTEN = select(_lane.c.subscription_id).where(
     or_(_lane.c.turn_at.is_(None), _lane.c.turn_at > _now),
-    or_(
-        *[
-            exists().where(
-                _delivery.c.subscription_id == _lane.c.subscription_id,
-                which,
-                _delivery.c.due_at <= _now,
-            )
-            for which in (IS_FIRST, IS_AGAIN)
-        ]
-    ),
+    or_(*[_first_due(which, _lane.c.subscription_id) <= _now for which in (IS_FIRST, IS_AGAIN)]),
 )
 _FORGOTTEN_AMONG = _FORGOTTEN.where(_in_ids)
 

@@ -25,7 +25,7 @@ class Claim(NamedTuple):
 
     jobs: list[Job]
     more: bool
-    lanes: int = 0  # from which it was taken
+    served: int = 0  # lanes that had their turn
     emptied: Sequence[UUID] = ()  # of these, those in which nothing was left
     contended: bool = False  # whether others held all that was due
 
@@ -101,7 +101,7 @@ def claim(
     return Claim(
         [job for one in claims for job in one.jobs],
         more or any(one.more for one in claims),
-        sum(one.lanes for one in claims),
+        sum(one.served for one in claims),
         [lane for one in claims for lane in one.emptied],
         contended=not claims and room.total > 0 and lanes.any_due(session, now, passed),
     )

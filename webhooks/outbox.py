@@ -218,5 +218,7 @@ _deliver = insert(_delivery).from_select(
     .order_by(Subscription.created_at, Subscription.id),
 )
 _DELIVER = Direct(_deliver)
-#: And once more both at once.
+#: And wakes those of their lanes that sleep. What new rows refer to is locked at the end of a
+#: statement, so subscriptions come after lanes here; that waits only for who changes or deletes the
+#: id of one, and nobody does.
 _DELIVER_AND_WAKE = Direct(lanes.WAKING.add_cte(_deliver.cte("delivered")))

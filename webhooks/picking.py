@@ -119,14 +119,8 @@ def _waiting(which: ColumnElement[bool], *, lateral: bool) -> Select[Any]:
 def _looked_up(
     table: Table, by: ColumnElement[bool], *, lateral: bool
 ) -> tuple[FromClause, ColumnElement[bool]]:
-    """Return what to join, and how, so that a table is looked into row by row.
-
-    PostgreSQL, told that the table is small, would read all of it at each claim, and go on to do so
-    as it grows, until it counts its rows again; a limit keeps it from that.
-    """
-    if lateral:
-        return select(table).where(by).limit(1).lateral(table.name), true()
-    return table, by
+    """Return what to join, and how."""
+    return (lanes.looked_up(table.name, table.c, by), true()) if lateral else (table, by)
 
 
 #: By whether the database is SQLite.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -112,6 +113,7 @@ _ATTEMPTS = Direct(insert(_attempt).from_select(_NAMES, select(*_rows.c)))
 _ONE_DELIVERED = Direct(
     _delivered.where(IN_IDS, _delivery.c.lease_token == bindparam("held")).returning(_delivery.c.id)
 )
+#: A delivery and its token in one text: in two lists, one might be taken for another's.
 _lease = cast_to(_delivery.c.id, String) + literal_column("' '") + _delivery.c.lease_token
 _ours = (
     select(_delivery.c.id)
@@ -169,7 +171,8 @@ def _end_delivered(connection: Connection, results: Sequence[Result], now: datet
     """
     if connection.dialect.name == "sqlite":
         left = set[int]()
-        for token, jobs in groupby((one.job for one in results), lambda job: job.token):
+        by_token = attrgetter("token")
+        for token, jobs in groupby(sorted([one.job for one in results], key=by_token), by_token):
             ids = [job.delivery_id for job in jobs]
             rows = _ONE_DELIVERED.rows(connection, ids=ids, held=token, now=now)
             left.update(delivery_id for (delivery_id,) in rows)

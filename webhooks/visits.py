@@ -159,8 +159,8 @@ class Visits:
             sparing=self._sparing,
         )
         self._claims += 1
-        if claim.lanes:
-            self._sparing = 2 * len(claim.emptied) < claim.lanes
+        if claim.served:
+            self._sparing = 2 * len(claim.emptied) < claim.served
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
             self._emptied |= dict.fromkeys(claim.emptied, again_at)

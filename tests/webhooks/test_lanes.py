@@ -138,6 +138,35 @@ def test_of_many_that_are_due_at_once_no_more_are_looked_at_than_taken(
         assert (scan["Index Name"], scan["Actual Rows"]) == ("ix_lanes_turn", 5)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_whatever_waits_is_asked_for_lane_by_lane(
+    database: Database, vault: Vault, subscribe: Subscribe, clock: ManualClock
+) -> None:
+    """Where little waits, to read what waits in all lanes may be the best plan; it is kept."""
+    first = subscribe("https://hooks.example.com/northwind")
+    subscribe_many(database, vault, first, [f"https://{one}.example.com/" for one in range(1000)])
+    with database.session() as session, writing(session):
+        session.execute(update(Lane).values(turn_at=clock.now()))
+    database.analyze()
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cur, text, values, _ctx, _many: asked.append((text, values)),
+    )
+    with database.session() as session, writing(session):
+        turns = lanes.take_turns(session, now=clock.now(), limit=500)
+        some = [turn.endpoint.subscription_id for turn in turns]
+        lanes.call_forgotten(session, clock.now(), some)
+        lanes.run_dry(session, some, clock.now())
+
+    with database.engine.begin() as connection:
+        for statement, values in tuple(asked):
+            plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).all()
+            for scan in scans(plan[0][0][0]["Plan"], "deliveries"):
+                assert "subscription_id" in scan["Index Cond"]
+
+
 def scans(plan: dict[str, Any], table: str) -> list[dict[str, Any]]:
     """Return the nodes of a plan of PostgreSQL's that read a table."""
     here = [plan] if plan.get("Relation Name") == table else []
