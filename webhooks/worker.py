@@ -65,7 +65,7 @@ class Worker:
         allow_networks: Sequence[Network] = (),
         timeout: float = 15.0,
         batch: int = 256,
-        slots: int = 512,
+        slots: int = 640,
         lease: float | None = None,
         grace: float = 5.0,
         schedule: Schedule = retry.CONTRACT,

@@ -24,7 +24,7 @@ SIZES = tuple(sorted({0, 1_000_000, int(os.environ.get("ROWS", "0"))}))  # ROWS=
 PART = 500_000  # rows per transaction
 FILL_SECONDS = 240.0  # after which the log is as long as it is
 CLAIMS = 30
-BATCH, SLOTS = 256, 512  # as a worker has them
+BATCH, SLOTS = 256, 640  # as a worker has them
 GOAL = 1.5  # times the cost with an empty log
 
 _FILL = """

@@ -114,7 +114,7 @@ def test_an_endpoint_has_no_more_than_it_is_trusted_with() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slots", "cap", "again"), [(512, 85, 256), (20, 10, 10), (5, 2, 2), (1, 1, 1)]
+    ("slots", "cap", "again"), [(640, 106, 320), (20, 10, 10), (5, 2, 2), (1, 1, 1)]
 )
 def test_no_endpoint_and_no_retries_may_have_all_slots(slots: int, cap: int, again: int) -> None:
     assert (fairness.cap(slots, slots), fairness.share_for_retries(slots)) == (cap, again)
