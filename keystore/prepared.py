@@ -46,7 +46,7 @@ class Reader:
                 # One that broke while it lay idle says nothing of the database as it is now.
                 if not fresh and self._broken(error, connection):
                     continue
-                raise translated(error, self.engine.dialect) from error
+                raise _translated(error, self.engine.dialect) from error
             self._idle.append(connection)
             return cast("list[tuple[Any, ...]]", rows)
 
@@ -73,7 +73,7 @@ class Reader:
         return self.engine.dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type]
 
 
-def translated(error: Exception, dialect: Dialect) -> Exception:
+def _translated(error: Exception, dialect: Dialect) -> Exception:
     """Return the error of a driver as SQLAlchemy's (sqlalchemy.exc), without any parameter."""
     if isinstance(error, DBAPIError):
         return error
@@ -242,7 +242,7 @@ def _cursor(connection: Connection) -> Iterator[Any]:
     try:
         yield cursor
     except connection.dialect.loaded_dbapi.Error as error:
-        raise translated(error, connection.dialect) from error
+        raise _translated(error, connection.dialect) from error
     finally:
         cursor.close()
 

@@ -109,17 +109,8 @@ def test_of_many_that_are_due_at_once_no_more_are_looked_at_than_taken(
     database: Database, vault: Vault, subscribe: Subscribe, clock: ManualClock
 ) -> None:
     """Each event for all calls them so; each batch of deliveries then takes a few."""
-    first = subscribe("https://hooks.example.com/northwind")
-    subscribe_many(database, vault, first, [f"https://{one}.example.com/" for one in range(1000)])
-    with database.session() as session, writing(session):
-        session.execute(update(Lane).values(turn_at=clock.now()))
-    database.analyze()
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        database.engine,
-        "before_cursor_execute",
-        lambda _c, _cur, text, values, _ctx, _many: asked.append((text, values)),
-    )
+    many_are_due(database, vault, subscribe, clock)
+    asked = overheard(database)
     with database.session() as session, writing(session):
         assert len(lanes.take_turns(session, now=clock.now(), limit=5)) == 5
 
@@ -143,17 +134,8 @@ def test_whatever_waits_is_asked_for_lane_by_lane(
     database: Database, vault: Vault, subscribe: Subscribe, clock: ManualClock
 ) -> None:
     """Where little waits, to read what waits in all lanes may be the best plan; it is kept."""
-    first = subscribe("https://hooks.example.com/northwind")
-    subscribe_many(database, vault, first, [f"https://{one}.example.com/" for one in range(1000)])
-    with database.session() as session, writing(session):
-        session.execute(update(Lane).values(turn_at=clock.now()))
-    database.analyze()
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        database.engine,
-        "before_cursor_execute",
-        lambda _c, _cur, text, values, _ctx, _many: asked.append((text, values)),
-    )
+    many_are_due(database, vault, subscribe, clock)
+    asked = overheard(database)
     with database.session() as session, writing(session):
         turns = lanes.take_turns(session, now=clock.now(), limit=500)
         some = [turn.endpoint.subscription_id for turn in turns]
@@ -165,6 +147,28 @@ def test_whatever_waits_is_asked_for_lane_by_lane(
             plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).all()
             for scan in scans(plan[0][0][0]["Plan"], "deliveries"):
                 assert "subscription_id" in scan["Index Cond"]
+
+
+def many_are_due(
+    database: Database, vault: Vault, subscribe: Subscribe, clock: ManualClock
+) -> None:
+    """Let it be the turn of a thousand lanes, and the database know that there are so many."""
+    first = subscribe("https://hooks.example.com/northwind")
+    subscribe_many(database, vault, first, [f"https://{one}.example.com/" for one in range(1000)])
+    with database.session() as session, writing(session):
+        session.execute(update(Lane).values(turn_at=clock.now()))
+    database.analyze()
+
+
+def overheard(database: Database) -> list[tuple[str, Any]]:
+    """Return a list to which each statement comes from now on, with its values."""
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cur, text, values, _ctx, _many: asked.append((text, values)),
+    )
+    return asked
 
 
 def scans(plan: dict[str, Any], table: str) -> list[dict[str, Any]]:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -23,6 +25,21 @@ URL = "https://hooks.example.com/northwind"
 def deliveries(database: Database) -> list[Delivery]:
     with database.session() as session, session.begin():
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def forget_what_was_read(database: Database) -> None:
+    """Let PostgreSQL count anew what statements read."""
+    with database.engine.begin() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.execute(text("SELECT pg_stat_reset()"))
+
+
+def what_was_read(database: Database, question: str) -> Sequence[Any]:
+    """Ask PostgreSQL what statements have read, once it has counted all of them."""
+    with database.engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        return connection.scalars(text(question)).all()
 
 
 def test_an_event_goes_to_every_active_subscription_of_its_type(
@@ -89,19 +106,12 @@ def test_nothing_is_read_from_end_to_end_though_there_was_nothing_when_rows_were
         connection.execute(text("TRUNCATE events CASCADE"))
     subscribe(receiver.url())
     database.analyze()
-    with database.engine.begin() as connection:
-        connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        connection.execute(text("SELECT pg_stat_reset()"))
+    forget_what_was_read(database)
     for _ in range(20):
         publish()
         assert worker.run_once() == 1
-    with database.engine.connect() as connection:
-        with connection.begin():
-            connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        read = connection.scalars(
-            text("SELECT relname FROM pg_stat_user_tables WHERE seq_tup_read > 0")
-        )
-        assert set(read) <= {"lanes"}, "of which all are looked at, by a sweep"
+    read = what_was_read(database, "SELECT relname FROM pg_stat_user_tables WHERE seq_tup_read > 0")
+    assert set(read) <= {"lanes"}, "of which all are looked at, by a sweep"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -114,19 +124,14 @@ def test_an_event_is_looked_up_though_there_were_few_when_rows_were_counted(
     publish()
     worker.run_once()
     database.analyze()
-    with database.engine.begin() as connection:
-        connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        connection.execute(text("SELECT pg_stat_reset()"))
+    forget_what_was_read(database)
     for _ in range(rounds):
         publish()
         assert worker.run_once() == 1
-    with database.engine.connect() as connection:
-        with connection.begin():
-            connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        read = connection.scalars(
-            text("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'events'")
-        ).one()
-        assert 0 < read < 4 * rounds, "a few for each delivery, not as many as there are"
+    [read] = what_was_read(
+        database, "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'events'"
+    )
+    assert 0 < read < 4 * rounds, "a few for each delivery, not as many as there are"
 
 
 def test_a_subscription_of_several_types_gets_each_once(

@@ -11,6 +11,7 @@ from keystore.clock import ManualClock
 from keystore.db import Database, writing
 from keystore.models import Organization
 from tests.properties.together import BLOCKED, interleaved
+from tests.support.statements import statements
 from tests.webhooks.conftest import EVERYTHING, Publish, Subscribe
 from tests.webhooks.desk import BROKEN, GONE, MINUTE, OK, Desk
 from webhooks import lanes, retry
@@ -73,6 +74,19 @@ def test_a_success_is_written_down(desk: Desk, publish: Publish, clock: ManualCl
     assert (attempt.number, attempt.outcome, attempt.status) == (1, "answered", 200)
     assert (attempt.duration_ms, attempt.response_excerpt) == (12, "ok")
     assert attempt.request_headers == "a: b"
+
+
+def test_what_has_arrived_takes_the_fewest_statements(
+    database: Database, desk: Desk, publish: Publish
+) -> None:
+    publish(1)
+    publish(2)
+    jobs = desk.claim()
+    with statements(database) as asked:
+        assert desk.settle(jobs, OK) == 2
+    writes = [sql for sql in asked if "UPDATE deliveries" in sql or "INTO attempts" in sql]
+    assert len(writes) == (2 if database.is_sqlite else 1)
+    assert not [sql for sql in asked if sql.startswith("SELECT")]
 
 
 def test_a_failure_waits_for_its_time_and_counts(
