@@ -70,7 +70,15 @@ def serve(
     background: Sequence[Background] = (),
     additions: Sequence[Addition] = (),
 ) -> None:
-    """Serve until told to stop by SIGINT or SIGTERM. Each process reads its own settings."""
+    """Serve until told to stop by SIGINT or SIGTERM. Each process reads its own settings.
+
+    Raises RuntimeError when the caller has threads: what may run beside is `background`.
+    """
+    # Server processes are forked. What another thread holds at that moment, an import's lock say,
+    # stays held in them for ever: whoever imports the same there waits without end.
+    others = [one.name for one in threading.enumerate() if one is not threading.current_thread()]
+    if others:
+        raise RuntimeError(f"other threads run, and a fork would hold their locks: {others}")
     server = Server(
         "keyhook",
         address=host,

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from connector import demo as northwind
 from connector import demo_mails, serving
+from connector.app import Parts
 from connector.cli import common
 from keystore.clock import SystemClock
 from keystore.settings import SECRET_KEYS_FILE
@@ -63,8 +64,11 @@ def demo(port: int, data: Path, live: float, reset: bool, as_json: bool) -> None
     credentials = northwind.prepare(parts)
     parts.services.db.dispose()
     show = partial(_show_json if as_json else _show, base_url, credentials, live)
-    threading.Thread(target=_when_up, args=(base_url, show), daemon=True).start()
-    background: list[serving.Background] = [serving.deliver, demo_mails.carry]
+    background: list[serving.Background] = [
+        serving.deliver,
+        demo_mails.carry,
+        partial(_when_up, base_url, show),
+    ]
     if live:
         background.append(partial(northwind.live, every=live))
     additions = [demo_mails.init_app]
@@ -106,15 +110,17 @@ def _reset(data: Path) -> None:
         (data / name).unlink(missing_ok=True)
 
 
-def _when_up(base_url: str, then: Callable[[], None]) -> None:
+def _when_up(base_url: str, then: Callable[[], None], _parts: Parts, stop: threading.Event) -> None:
+    """Do something once the server answers; from beside the server, in its own process."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not stop.is_set():
         try:
             if requests.get(base_url + "/healthz", timeout=5).ok:
-                return then()
+                then()
+                break
         except requests.ConnectionError:
-            time.sleep(0.1)
-    return None
+            stop.wait(0.1)
+    stop.wait()
 
 
 def _show_json(base_url: str, credentials: northwind.Credentials, _live: float) -> None:

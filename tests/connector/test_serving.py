@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from tests.support.post_office import PostOffice
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import (
     eventually,
+    free_port,
     installation_environment,
     running_serve,
     serve_process,
@@ -365,6 +367,18 @@ def test_a_process_that_is_told_to_stop_first_writes_down_what_it_has_noted(
 
     with here.services.db.session() as session:
         assert set(here.services.uses.last(session, [issued.key.id])) == {issued.key.id}
+
+
+def test_nothing_is_forked_while_another_thread_may_hold_a_lock() -> None:
+    over = Event()
+    thread = Thread(target=over.wait, name="a busy one")
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="a busy one"):
+            serving.serve({}, host="127.0.0.1", port=free_port())
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_the_collector_passes_over_what_was_there_at_the_start() -> None:
