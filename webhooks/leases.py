@@ -27,6 +27,7 @@ class Claim(NamedTuple):
     more: bool
     served: int = 0  # lanes that had their turn
     emptied: Sequence[UUID] = ()  # of these, those in which nothing was left
+    awaiting: Sequence[str] = ()  # those that get more once their endpoints have answered
     contended: bool = False  # whether others held all that was due
 
 
@@ -103,6 +104,7 @@ def claim(
         more or any(one.more for one in claims),
         sum(one.served for one in claims),
         [lane for one in claims for lane in one.emptied],
+        [lane for one in claims for lane in one.awaiting],
         contended=not claims and room.total > 0 and lanes.any_due(session, now, passed),
     )
 
@@ -131,7 +133,7 @@ def _serve(
         ids = [job.delivery_id for job in picking.jobs]
         _LEASE.run(connection, ids=ids, owner=owner, token=picking.token, til=until)
     emptied = picking.send_lanes_on()
-    return Claim(picking.jobs, picking.more, len(turns), emptied)
+    return Claim(picking.jobs, picking.more, len(turns), emptied, picking.awaiting)
 
 
 def release(session: Session, jobs: Sequence[Job], now: datetime) -> None:

@@ -140,8 +140,8 @@ class _Share:
         self._now = now
         self._objections = dict[tuple[str, bool | None, bool], DropReason | None]()
         self._bucket = fairness.bucket(endpoint.rate, endpoint.target_url)
-        is_failing = endpoint.failing_since is not None
-        self._space = room.for_lane(self.lane, is_failing=is_failing)
+        self._is_failing = endpoint.failing_since is not None
+        self._space = room.for_lane(self.lane, is_failing=self._is_failing)
         self._most = min(each, self._space)
         if self._bucket is not None:
             self._most = min(self._most, self._bucket.tokens(turn.full_at, now))
@@ -203,6 +203,12 @@ class _Share:
         """Whether more could be taken from it this moment."""
         return self.next_turn == self._now and self.taken < self._space
 
+    @property
+    def awaits_answers(self) -> bool:
+        """Whether it holds more than its endpoint, which is well, is trusted with at once."""
+        is_cut = self.next_turn == self._now and self.taken >= self._space
+        return is_cut and not self._is_failing
+
 
 class Picking:
     """What one claim takes from the lanes whose turn it is."""
@@ -262,6 +268,11 @@ class Picking:
     def more(self) -> bool:
         """Whether there was more to take at this moment."""
         return any(share.has_more for share in self._shares.values())
+
+    @property
+    def awaiting(self) -> list[str]:
+        """The lanes that get more as soon as their endpoints have answered."""
+        return [lane for lane, share in self._shares.items() if share.awaits_answers]
 
     def send_lanes_on(self) -> list[UUID]:
         """Say when it is each lane's turn again; return those in which nothing was left."""

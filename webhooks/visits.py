@@ -49,6 +49,8 @@ class Visits:
         #: Whether the last look found less than there was room for, and when to look again.
         self.is_dry = False
         self.next_look = 0.0
+        #: Lanes from which the last look took all that their endpoints are trusted with.
+        self.awaiting: Sequence[str] = ()
         self._next_sweep = 0.0
         self._hold_until = 0.0  # SQLite's; see `hold`
         self._held_elsewhere = 0.0  # until when another worker surely has it
@@ -81,7 +83,7 @@ class Visits:
                         if room.total and self._may_claim(session, now):
                             claim = self._claim(session, now, room)
                 except StatementError as error:
-                    self._hold_until = 0.0
+                    self._hold_until, self.awaiting = 0.0, ()
                     if not results or not _is_about_values(error):
                         raise
                     self._settle_one_by_one(results)
@@ -94,6 +96,7 @@ class Visits:
                 pause = CONTENDED_PAUSE
             self.next_look = time.monotonic() + pause
             self.is_dry = not claim.more
+        self.awaiting = claim.awaiting
         return claim.jobs
 
     def keep(self, jobs: Sequence[Job]) -> None:

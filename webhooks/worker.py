@@ -112,6 +112,8 @@ class Worker:
         )
         self._under_way = Counter[str]()  # requests, by lane
         self._windows = Windows()
+        self._awaited = dict[str, int]()  # lanes that get more once only so many are under way
+        self._is_awaited = False  # whether one of them has come to that
         self._again = 0  # of these, no first tries
         self._results: list[Result] = []  # to be written at the next visit
         self._aside = Aside[list[Job]]()  # where visits are made
@@ -210,6 +212,7 @@ class Worker:
         return (
             len(self._results) >= self._batch
             or not self._transport.busy
+            or self._is_awaited
             or now - self._oldest_result >= WRITE_DELAY
         )
 
@@ -222,7 +225,7 @@ class Worker:
 
         It takes the results along, which `_fetch` brings back when they could not be written.
         """
-        self._taken, self._results = self._results, []
+        self._taken, self._results, self._is_awaited = self._results, [], False
         again = fairness.share_for_retries(self._slots) - self._again
         space = Room(
             room,
@@ -292,6 +295,9 @@ class Worker:
                 flight = _Flight(job, now, lines.told)
                 self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
+        # Looked at again when half is back: one that hangs keeps all from being back for long.
+        self._awaited |= {lane: self._under_way[lane] // 2 for lane in self._visits.awaiting}
+
     def _collect(self, wait: float, bell: int | None = None) -> None:
         if finished := self._transport.poll(wait, bell):
             now = self._clock.now()
@@ -321,6 +327,9 @@ class Worker:
         else:
             del self._under_way[job.lane]
         self._again -= bool(job.attempts)
+        if left <= self._awaited.get(job.lane, -1):
+            del self._awaited[job.lane]
+            self._is_awaited = True
 
     def _wind_down(self, stop: threading.Event) -> None:
         """Let requests end, for a while; write what came of them and give back the rest."""

@@ -86,6 +86,34 @@ def test_a_claim_of_lanes_that_hold_little_goes_on_to_others(
     assert desk.claim() == []
 
 
+def test_a_lane_that_holds_more_than_its_endpoint_may_have_at_once_awaits_its_answers(
+    database: Database, desk: Desk, publish: Publish, clock: ManualClock
+) -> None:
+    def claim() -> leases.Claim:
+        with database.session() as session, writing(session):
+            room = Room(10, 10, 2, {})
+            return leases.claim(session, now=clock.now(), owner="one", lease=MINUTE, room=room)
+
+    publish(1)
+    publish(2)
+    all_of_it = claim()
+    assert len(all_of_it.jobs) == 2
+    assert not all_of_it.awaiting
+    desk.release(all_of_it.jobs)
+
+    publish(3)
+    cut = claim()
+    assert cut.awaiting == [cut.jobs[0].lane]
+    assert not cut.more, "there is no room for it now"
+
+    desk.settle(cut.jobs, BROKEN)
+    publish(4)
+    publish(5)
+    failing = claim()
+    assert len(failing.jobs) == fairness.FAILING_CAP
+    assert not failing.awaiting, "who fails is not hurried"
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_keeps_jobs_and_who_switches_off_their_subscription_wait_in_no_circle(
     database: Database, desk: Desk, publish: Publish, clock: ManualClock

@@ -27,7 +27,8 @@ from tests.support.receiver import (
 )
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from tests.webhooks.running import attempts, deliveries, running, until
-from webhooks import leases, windows
+from webhooks import leases, visits, windows
+from webhooks import worker as worker_module
 from webhooks.fairness import Room
 from webhooks.models import Subscription
 from webhooks.settling import Result
@@ -320,6 +321,29 @@ def test_an_endpoint_that_answers_is_sent_more_at_once(
         publish(number)
     with running(make_worker(slots=120, timeout=60.0, grace=0.1)):
         until(lambda: len(receiver.requests) == 3 * windows.FIRST)
+
+
+def test_one_that_hangs_does_not_delay_what_is_sent_to_those_who_have_answered(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who begins gets little at once: what waits is then for the answers, not for a clock."""
+    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
+    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
+    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
+    receiver.on("/slow", Hang())
+    subscribe(receiver.url("/slow"))
+    subscribe(receiver.url("/quick"))
+    many = 6 * windows.FIRST
+    for number in range(many):
+        publish(number)
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        until(lambda: sum(one.path == "/quick" for one in receiver.requests) == many)
+        monkeypatch.undo()  # it is to stop at once
+    assert sum(one.path == "/slow" for one in receiver.requests) == windows.FIRST
 
 
 def test_finds_new_work_by_itself_and_old_work_when_its_time_has_come(
