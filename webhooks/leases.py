@@ -26,7 +26,8 @@ class Claim(NamedTuple):
     jobs: list[Job]
     more: bool
     served: int = 0  # lanes that had their turn
-    emptied: Sequence[UUID] = ()  # of these, those in which nothing was left
+    emptied: Sequence[UUID] = ()  # of these, those in which there was nothing to take
+    lingering: int = 0  # those from which all was taken, and which are looked at once more
     awaiting: Sequence[str] = ()  # those that get more once their endpoints have answered
     contended: bool = False  # whether others held all that was due
 
@@ -104,6 +105,7 @@ def claim(
         more or any(one.more for one in claims),
         sum(one.served for one in claims),
         [lane for one in claims for lane in one.emptied],
+        sum(one.lingering for one in claims),
         [lane for one in claims for lane in one.awaiting],
         contended=not claims and room.total > 0 and lanes.any_due(session, now, passed),
     )
@@ -132,8 +134,15 @@ def _serve(
     if picking.jobs:
         ids = [job.delivery_id for job in picking.jobs]
         _LEASE.run(connection, ids=ids, owner=owner, token=picking.token, til=until)
-    emptied = picking.send_lanes_on()
-    return Claim(picking.jobs, picking.more, len(turns), emptied, picking.awaiting)
+    picking.send_lanes_on()
+    return Claim(
+        picking.jobs,
+        picking.more,
+        len(turns),
+        picking.emptied,
+        len(picking.lingering),
+        picking.awaiting,
+    )
 
 
 def release(session: Session, jobs: Sequence[Job], now: datetime) -> None:

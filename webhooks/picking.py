@@ -223,6 +223,8 @@ class Picking:
         self.token = uuid4().hex
         self.jobs: list[Job] = []
         self.dropped = defaultdict[DropReason, list[int]](list)
+        self.emptied: list[UUID] = []  # lanes in which there was nothing to take
+        self.lingering: list[UUID] = []  # those from which all was taken
 
     def pick(self, statements: Mapping[bool, Direct], budget: int) -> None:
         """Take up to `budget` deliveries of one kind, and drop what may not be sent."""
@@ -274,27 +276,29 @@ class Picking:
         """The lanes that get more as soon as their endpoints have answered."""
         return [lane for lane, share in self._shares.items() if share.awaits_answers]
 
-    def send_lanes_on(self) -> list[UUID]:
-        """Say when it is each lane's turn again; return those in which nothing was left."""
+    def send_lanes_on(self) -> None:
+        """Say when it is each lane's turn again.
+
+        A lane keeps having it until nothing is found to take: who publishes while it is served sees
+        that its turn has come, and calls nobody.
+        """
         drained: dict[UUID, datetime] = {}
         later: dict[UUID, datetime] = {}
         again: list[UUID] = []
-        emptied: list[UUID] = []
         for lane, share in zip(self._lanes, self._shares.values(), strict=True):
             if (full_at := share.full_at) is not None:
                 drained[lane] = full_at
             turn_at = share.next_turn
             if turn_at is None:
-                emptied.append(lane)
+                (self.lingering if share.taken else self.emptied).append(lane)
             elif turn_at == self._now:
                 again.append(lane)
             else:
                 later[lane] = turn_at
         lanes.drain(self._session, drained)
-        lanes.requeue(self._session, again, self._now)
+        lanes.requeue(self._session, again + self.lingering, self._now)
         lanes.postpone(self._session, later)
-        lanes.run_dry(self._session, emptied, self._now)
-        return emptied
+        lanes.run_dry(self._session, self.emptied, self._now)
 
     def _people(self, rows: Sequence[Any]) -> Collection[tuple[int, str]]:
         """Return which owners of personal keys are of which audiences."""

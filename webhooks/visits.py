@@ -26,6 +26,7 @@ from webhooks.settling import Result
 log = logging.getLogger(__name__)
 
 IDLE_PAUSE = 0.2  # seconds between two looks for work, if nothing wakes the worker before
+LINGER_PAUSE = 0.005  # seconds before lanes are looked at again that were just emptied
 DOUBT_PAUSE = 0.02  # seconds before a lane is looked at again that was found empty
 CONTENDED_PAUSE = 0.001  # seconds for which others may hold what they claim
 HOLD_PAUSE = 1.0  # seconds between two tries to take SQLite's hold from another worker
@@ -92,6 +93,8 @@ class Visits:
                     log.warning("%d results came too late", len(results) - written)
         if room.total:
             pause = DOUBT_PAUSE if self._emptied else IDLE_PAUSE
+            if claim.lingering:
+                pause = LINGER_PAUSE
             if claim.contended:
                 pause = CONTENDED_PAUSE
             self.next_look = time.monotonic() + pause
@@ -163,7 +166,7 @@ class Visits:
         )
         self._claims += 1
         if claim.served:
-            self._sparing = 2 * len(claim.emptied) < claim.served
+            self._sparing = 2 * (len(claim.emptied) + claim.lingering) < claim.served
         if not self._db.is_sqlite:  # where nobody can have published meanwhile
             again_at = time.monotonic() + DOUBT_PAUSE
             self._emptied |= dict.fromkeys(claim.emptied, again_at)

@@ -10,6 +10,7 @@ from keystore.vault import Vault
 from tests.support.many import subscribe_many
 from tests.support.receiver import Receiver
 from tests.webhooks.conftest import NOTE_READY, Publish, Subscribe
+from tests.webhooks.desk import Desk
 from webhooks import lanes, outbox
 from webhooks.models import Lane
 from webhooks.worker import Worker
@@ -35,6 +36,7 @@ def test_what_is_published_as_a_worker_finds_the_lane_empty_is_found_again(
 ) -> None:
     subscribe(receiver.url())
     publish(1)
+    assert worker.run_once() == 1
     with database.session() as session, writing(session):
         outbox.publish(
             session,
@@ -44,12 +46,47 @@ def test_what_is_published_as_a_worker_finds_the_lane_empty_is_found_again(
             subject="late",
             audience=None,
             now=clock.now(),
-        )  # the lane's turn has come already, so it is left alone
-        assert worker.run_once() == 1  # and the worker has the last word
+        )  # it is the lane's turn still, so it is left alone
+        assert worker.run_once() == 0  # and the worker has the last word
     with database.session() as session, session.begin():
         assert not lanes.any_due(session, clock.now())
     assert worker.run_once() == 1
     assert [request.body for request in receiver.requests] == [b'{"note": 1}', b"late"]
+
+
+@at_once
+def test_what_is_published_as_a_worker_empties_the_lane_is_found_the_next_time(
+    database: Database,
+    organization: Organization,
+    publish: Publish,
+    desk: Desk,
+    clock: ManualClock,
+) -> None:
+    publish(1)
+    with database.session() as session, writing(session):
+        outbox.publish(
+            session,
+            organization_id=organization.id,
+            event_type=NOTE_READY,
+            body=b"late",
+            subject="late",
+            audience=None,
+            now=clock.now(),
+        )
+        assert [job.body for job in desk.claim()] == [b'{"note": 1}']
+    assert [job.body for job in desk.claim()] == [b"late"]
+
+
+def test_a_lane_has_its_turn_until_nothing_is_found_in_it(publish: Publish, desk: Desk) -> None:
+    publish(1)
+    first = desk.claim_all()
+    assert (len(first.jobs), first.lingering, first.emptied) == (1, 1, [])
+    assert not first.more, "nothing that is known of"
+    assert desk.any_due()
+
+    second = desk.claim_all()
+    assert (second.jobs, second.lingering, len(second.emptied)) == ([], 0, 1)
+    assert not desk.any_due()
 
 
 @at_once

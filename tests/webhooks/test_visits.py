@@ -24,7 +24,7 @@ from webhooks.health import Health
 from webhooks.leases import LANES_WORTH
 from webhooks.models import Attempt
 from webhooks.outcome import Ending
-from webhooks.visits import IDLE_PAUSE, Visits
+from webhooks.visits import IDLE_PAUSE, LINGER_PAUSE, Visits
 from webhooks.worker import Worker
 
 
@@ -133,6 +133,19 @@ def test_lanes_that_held_little_are_claimed_all_at_once_the_next_time(
     known = len(receiver.requests)
     assert rounds() == 1, "one lane, which is enough"
     assert len({one.path for one in receiver.requests[known:]}) == 1
+
+
+def test_lanes_that_were_just_emptied_are_looked_at_again_at_once(
+    receiver: Receiver, subscribe: Subscribe, publish: Publish, worker: Worker
+) -> None:
+    """Who publishes meanwhile leaves them alone, as it is their turn."""
+    subscribe(receiver.url())
+    publish()
+    pauses = []
+    for expected in (1, 0):
+        assert len(worker._exchange(10)) == expected
+        pauses.append(worker._visits.next_look - time.monotonic())
+    assert pauses[0] <= LINGER_PAUSE < pauses[1]
 
 
 def test_retries_are_looked_for_where_one_is_due(
