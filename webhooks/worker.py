@@ -182,7 +182,10 @@ class Worker:
             self._collect(BUSY_PAUSE)
             return False
         bell = self._waker.bell
-        self._collect(PEEK_PAUSE if bell is None else BUSY_PAUSE, bell)
+        pause = PEEK_PAUSE if bell is None else BUSY_PAUSE
+        if self._transport.free:  # else there is nothing to look for
+            pause = max(0.0, min(pause, self._visits.next_look - time.monotonic()))
+        self._collect(pause, bell)
         return self._waker.wait(0.0)
 
     def _set_out(self, now: float) -> None:
@@ -295,8 +298,8 @@ class Worker:
                 flight = _Flight(job, now, lines.told)
                 self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
-        # Looked at again when half is back: one that hangs keeps all from being back for long.
-        self._awaited |= {lane: self._under_way[lane] // 2 for lane in self._visits.awaiting}
+        # Looked at again when most is back: one that hangs keeps all from being back for long.
+        self._awaited |= {lane: self._under_way[lane] // 4 for lane in self._visits.awaiting}
 
     def _collect(self, wait: float, bell: int | None = None) -> None:
         if finished := self._transport.poll(wait, bell):

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -27,13 +28,14 @@ from tests.support.receiver import (
 )
 from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
 from tests.webhooks.running import attempts, deliveries, running, until
-from webhooks import leases, visits, windows
+from webhooks import lanes, leases, visits, windows
 from webhooks import worker as worker_module
 from webhooks.fairness import Room
 from webhooks.models import Subscription
 from webhooks.settling import Result
 from webhooks.signing import Signer
 from webhooks.subscriptions import Subscriptions
+from webhooks.transport import Transport
 from webhooks.wake import PEEK_PAUSE
 from webhooks.worker import Worker
 
@@ -422,6 +424,58 @@ def test_what_has_no_bell_is_looked_at_as_often_while_an_endpoint_hangs(
         waits.clear()
         until(lambda: len(waits) > 10)
         assert max(waits) <= PEEK_PAUSE
+
+
+def test_a_lane_that_was_just_emptied_is_looked_at_in_time_while_its_endpoint_hangs(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "BUSY_PAUSE", 60.0)
+    receiver.default = Hang()
+    subscribe(receiver.url())
+
+    def any_due() -> bool:
+        with database.session() as session, session.begin():
+            return lanes.any_due(session, clock.now())
+
+    with running(make_worker(timeout=60.0, grace=0.0)):
+        for number in (1, 2):
+            publish(number)
+            receiver.wait_for(number)
+        until(lambda: not any_due())
+
+
+def test_a_worker_without_a_free_slot_waits_for_what_is_under_way(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It must not ask again and again whether it is time to look for more."""
+    receiver.default = Hang()
+    subscribe(receiver.url())
+    worker, waits = make_worker(timeout=60.0, grace=0.0), list[float]()
+    poll = worker._transport.poll
+
+    def noted(wait: float, bell: int | None = None) -> Any:
+        waits.append(wait)
+        return poll(wait, bell)
+
+    publish()
+    with running(worker):
+        until(lambda: len(receiver.requests) == 1 and worker._visits.is_dry)
+        with monkeypatch.context() as full:
+            full.setattr(Transport, "free", 0)
+            until(lambda: worker._visits.next_look < time.monotonic())
+            full.setattr(worker._transport, "poll", noted)
+            until(lambda: len(waits) > 10)
+            assert min(waits) > 0
 
 
 def test_an_errand_that_fails_keeps_no_delivery_waiting(
