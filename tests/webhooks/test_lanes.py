@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session
 
 from keystore.clock import ManualClock
 from keystore.db import Database, writing
@@ -24,6 +25,19 @@ def forgotten(database: Database, clock: ManualClock) -> int:
         return lanes.call_forgotten(session, clock.now())
 
 
+def write(session: Session, organization: Organization, clock: ManualClock, body: bytes) -> None:
+    """Publish in a transaction that goes on."""
+    outbox.publish(
+        session,
+        organization_id=organization.id,
+        event_type=NOTE_READY,
+        body=body,
+        subject="note",
+        audience=None,
+        now=clock.now(),
+    )
+
+
 @at_once
 def test_what_is_published_as_a_worker_finds_the_lane_empty_is_found_again(
     database: Database,
@@ -38,15 +52,7 @@ def test_what_is_published_as_a_worker_finds_the_lane_empty_is_found_again(
     publish(1)
     assert worker.run_once() == 1
     with database.session() as session, writing(session):
-        outbox.publish(
-            session,
-            organization_id=organization.id,
-            event_type=NOTE_READY,
-            body=b"late",
-            subject="late",
-            audience=None,
-            now=clock.now(),
-        )  # it is the lane's turn still, so it is left alone
+        write(session, organization, clock, b"late")  # its turn has come, so it is left alone
         assert worker.run_once() == 0  # and the worker has the last word
     with database.session() as session, session.begin():
         assert not lanes.any_due(session, clock.now())
@@ -64,15 +70,7 @@ def test_what_is_published_as_a_worker_empties_the_lane_is_found_the_next_time(
 ) -> None:
     publish(1)
     with database.session() as session, writing(session):
-        outbox.publish(
-            session,
-            organization_id=organization.id,
-            event_type=NOTE_READY,
-            body=b"late",
-            subject="late",
-            audience=None,
-            now=clock.now(),
-        )
+        write(session, organization, clock, b"late")
         assert [job.body for job in desk.claim()] == [b'{"note": 1}']
     assert [job.body for job in desk.claim()] == [b"late"]
 
@@ -100,15 +98,7 @@ def test_who_publishes_waits_for_nobody_else_who_does(
     """In one thread: were there a wait, it would never end."""
     subscribe("https://hooks.example.com/northwind")
     with database.session() as session, session.begin() as first:
-        outbox.publish(
-            session,
-            organization_id=organization.id,
-            event_type=NOTE_READY,
-            body=b"undone",
-            subject="undone",
-            audience=None,
-            now=clock.now(),
-        )
+        write(session, organization, clock, b"undone")
         publish(1)
         first.rollback()  # which takes back the call of the lane, too
     assert forgotten(database, clock) == 1

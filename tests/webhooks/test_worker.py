@@ -333,18 +333,19 @@ def test_one_that_hangs_does_not_delay_what_is_sent_to_those_who_have_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who begins gets little at once: what waits is then for the answers, not for a clock."""
-    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
-    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
-    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
     receiver.on("/slow", Hang())
     subscribe(receiver.url("/slow"))
     subscribe(receiver.url("/quick"))
     many = 6 * windows.FIRST
     for number in range(many):
         publish(number)
-    with running(make_worker(timeout=60.0, grace=0.1)):
-        until(lambda: sum(one.path == "/quick" for one in receiver.requests) == many)
-        monkeypatch.undo()  # it is to stop at once
+    with monkeypatch.context() as patient:
+        patient.setattr(worker_module, "WRITE_DELAY", 60.0)
+        patient.setattr(visits, "IDLE_PAUSE", 60.0)
+        patient.setattr(visits, "DOUBT_PAUSE", 60.0)
+        with running(make_worker(timeout=60.0, grace=0.1)):
+            until(lambda: sum(one.path == "/quick" for one in receiver.requests) == many)
+            patient.undo()  # it is to stop at once
     assert sum(one.path == "/slow" for one in receiver.requests) == windows.FIRST
 
 
