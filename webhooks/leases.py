@@ -28,7 +28,7 @@ class Claim(NamedTuple):
     served: int = 0  # lanes that had their turn
     emptied: Sequence[UUID] = ()  # of these, those in which there was nothing to take
     lingering: int = 0  # those from which all was taken, and which are looked at once more
-    awaiting: Sequence[str] = ()  # those that get more once their endpoints have answered
+    awaiting: Sequence[str] = ()  # those whose endpoints have all they may have
     contended: bool = False  # whether others held all that was due
 
 

@@ -205,9 +205,12 @@ class _Share:
 
     @property
     def awaits_answers(self) -> bool:
-        """Whether it holds more than its endpoint, which is well, is trusted with at once."""
-        is_cut = self.next_turn == self._now and self.taken >= self._space
-        return is_cut and not self._is_failing
+        """Whether its endpoint, which is well, now has all that it is trusted with at once.
+
+        Though it may hold no more: what comes next is to find it as soon as there is room again.
+        """
+        may_go_on = self.next_turn in {None, self._now}
+        return may_go_on and 0 < self._space <= self.taken and not self._is_failing
 
 
 class Picking:
@@ -273,7 +276,7 @@ class Picking:
 
     @property
     def awaiting(self) -> list[str]:
-        """The lanes that get more as soon as their endpoints have answered."""
+        """The lanes that may get more as soon as their endpoints have answered."""
         return [lane for lane, share in self._shares.items() if share.awaits_answers]
 
     def send_lanes_on(self) -> None:

@@ -115,6 +115,8 @@ class Worker:
         self._awaited = dict[str, int]()  # lanes that get more once only so many are under way
         self._is_awaited = False  # whether one of them has come to that
         self._again = 0  # of these, no first tries
+        self._launches = 0  # so far
+        self._newest = 0  # requests under way of the last launch
         self._results: list[Result] = []  # to be written at the next visit
         self._aside = Aside[list[Job]]()  # where visits are made
         self._taken: list[Result] = []  # along, on the visit that is being made
@@ -214,7 +216,7 @@ class Worker:
             return False
         return (
             len(self._results) >= self._batch
-            or not self._transport.busy
+            or not self._newest
             or self._is_awaited
             or now - self._oldest_result >= WRITE_DELAY
         )
@@ -280,12 +282,15 @@ class Worker:
         """Start sending; when told to stop meanwhile, give back what was not started."""
         now = self._clock.now()
         timestamp = int(now.timestamp())
+        if jobs:
+            self._launches, self._newest = self._launches + 1, 0
         for index, job in enumerate(jobs):
             if stop is not None and stop.is_set():
                 self._visits.give_back(jobs[index:])
                 return
             self._under_way[job.lane] += 1
             self._again += bool(job.attempts)
+            self._newest += 1
             try:
                 lines = self._envelopes.lines(
                     job.endpoint, message_id(job.event_id), job.body, timestamp
@@ -293,9 +298,9 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - one row that is no good stops no other
                 log.warning("Delivery %d cannot be signed: %r", job.delivery_id, error)
                 outcome = Outcome(Ending.UNSENT, 0, error="The signing secret cannot be opened.")
-                self._judge(_Flight(job, now, ()), outcome, now)
+                self._judge(_Flight(job, now, (), self._launches), outcome, now)
             else:
-                flight = _Flight(job, now, lines.told)
+                flight = _Flight(job, now, lines.told, self._launches)
                 self._transport.start(flight, job.endpoint.target_url, lines.sent, job.body)
 
         # Looked at again when most is back: one that hangs keeps all from being back for long.
@@ -309,7 +314,7 @@ class Worker:
 
     def _judge(self, flight: "_Flight", outcome: Outcome, now: datetime) -> None:
         job = flight.job
-        self._forget(job)
+        self._forget(flight)
         self._windows.note(job.lane, answered=outcome.ending is Ending.ANSWERED)
         decision = retry.decide(
             outcome,
@@ -323,7 +328,9 @@ class Worker:
             self._oldest_result = time.monotonic()
         self._results.append(Result(job, flight.started_at, flight.headers, outcome, decision))
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, flight: "_Flight") -> None:
+        job = flight.job
+        self._newest -= flight.launch == self._launches
         left = self._under_way[job.lane] - 1
         if left:
             self._under_way[job.lane] = left
@@ -342,11 +349,11 @@ class Worker:
         while self._transport.busy and time.monotonic() < deadline:
             self._collect(WRITE_DELAY)
         self._collect(0.0)
-        broken_off = [flight.job for flight in self._transport.abandon()]
-        for job in broken_off:
-            self._forget(job)
+        broken_off = self._transport.abandon()
+        for flight in broken_off:
+            self._forget(flight)
         self._exchange(0)
-        self._visits.end(broken_off)
+        self._visits.end([flight.job for flight in broken_off])
 
 
 class _Flight(NamedTuple):
@@ -355,6 +362,7 @@ class _Flight(NamedTuple):
     job: Job
     started_at: datetime
     headers: Sequence[str]
+    launch: int  # in which it was started; see `Worker._launches`
 
 
 def _stumbled(what: str, error: Exception) -> None:

@@ -349,6 +349,31 @@ def test_one_that_hangs_does_not_delay_what_is_sent_to_those_who_have_answered(
     assert sum(one.path == "/slow" for one in receiver.requests) == windows.FIRST
 
 
+def test_one_that_hangs_does_not_delay_what_is_written_of_those_who_have_answered(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Results are written when all that was started last is back, whatever else is under way."""
+    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
+    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
+    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
+    receiver.on("/slow", Hang())
+    receiver.on("/quick", Answer(delay=0.1))  # when there has long been nothing more to look for
+    subscribe(receiver.url("/slow"))
+    subscribe(receiver.url("/quick"))
+    for number in range(windows.FIRST):
+        publish(number)
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        receiver.wait_for(2 * windows.FIRST)
+        publish(windows.FIRST)  # of which the one that hangs gets nothing more
+        until(lambda: len(attempts(database)) == windows.FIRST + 1)
+        monkeypatch.undo()  # it is to stop at once
+
+
 def test_finds_new_work_by_itself_and_old_work_when_its_time_has_come(
     receiver: Receiver,
     subscribe: Subscribe,
