@@ -102,7 +102,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Many(TypeDecorator[Sequence[Any]]):
-    """A list as a single parameter; see `one_of`."""
+    """A list as a single parameter, as each database reads it from a text; see `one_of`."""
 
     impl = Text
     cache_ok = True
@@ -111,15 +111,22 @@ class Many(TypeDecorator[Sequence[Any]]):
         super().__init__()
         self.item = item
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        is_sqlite = dialect.name == "sqlite"
-        return dialect.type_descriptor(Text() if is_sqlite else ARRAY(self.item()))
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        # As SQLite's column has it: a UUID is its 32 digits there.
+        plain = [one.hex if isinstance(one, UUID) else one for one in value]
+        if dialect.name == "sqlite":
+            return json.dumps(plain)
+        # The driver would take longer over a list than the database over most statements.
+        return "{" + ",".join(map(_in_array, plain)) + "}"
 
-    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        # As the column has it: a UUID is its 32 digits there.
-        return json.dumps([one.hex if isinstance(one, UUID) else one for one in value])
+
+def _in_array(item: object) -> str:
+    """Return an item as it stands in the text of one of PostgreSQL's arrays (8.15.6)."""
+    if isinstance(item, str):
+        return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(item)
 
 
 def unseen(value: ColumnElement[T]) -> ScalarSelect[T]:
@@ -150,9 +157,12 @@ def _in_json(element: Any, compiler: Any, **options: Any) -> str:
 
 
 @compiles(one_of, "postgresql")
-def _in_array(element: Any, compiler: Any, **options: Any) -> str:
+def _among_array(element: Any, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
-    listed = cast_to(unseen(values), values.type)  # or each length is planned for
+    array = ARRAY(values.type.item())
+    # Read once, not for each row; and unseen, or each length is planned for. The cast without says
+    # no more than that it is a list, not a table.
+    listed = cast_to(unseen(cast_to(values, array)), array)
     of, among = (compiler.process(one, **options) for one in (column, listed))
     return f"({of} = ANY ({among}))"
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, String, Uuid, bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from keystore.db import Database, writing
+from keystore.db import Database, Many, one_of, writing
 from keystore.models import Organization, Secret
 from keystore.rotation import SecretState
 
@@ -117,6 +119,29 @@ def test_the_reader_sees_what_was_committed_and_holds_no_transaction(database: D
 
     assert before == []
     assert [name for (name,) in after] == ["Northwind"]
+
+
+#: What quotes, separates or escapes, and all else but the one character that no database holds.
+TEXTS = st.text("\"'\\{}, \n%ab") | st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+KINDS = {
+    "texts": (String, TEXTS | st.sampled_from(["", "NULL", "null"])),
+    "numbers": (BigInteger, st.integers(-(2**63), 2**63 - 1)),
+    "ids": (Uuid, st.uuids()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_as_one_parameter_holds_exactly_what_is_in_it(database: Database, kind: str) -> None:
+    column, values = KINDS[kind]
+    found = select(one_of(bindparam("one", type_=column), bindparam("many", type_=Many(column))))
+
+    @given(one=values, many=st.lists(values))
+    def story(one: object, many: list[object]) -> None:
+        with database.session() as session, session.begin():
+            assert session.scalar(found, {"one": one, "many": many}) == (one in many)
+            assert session.scalar(found, {"one": one, "many": [*many, one]})
+
+    story()
 
 
 def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
