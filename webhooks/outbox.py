@@ -6,19 +6,26 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     Exists,
+    FromClause,
+    Insert,
     Select,
     Table,
+    Text,
     Uuid,
     bindparam,
+    column,
     exists,
+    func,
     insert,
     literal_column,
     null,
     or_,
     select,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session, aliased
 
 from keystore import standing
@@ -74,26 +81,30 @@ def publish(
     event = Event(**columns)
     connection = session.connection()
     wanted = {"organization": organization_id, "event_type": event_type.name, "audience": audience}
-    if connection.dialect.name == "sqlite":
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
         _HAPPENED.run(connection, **columns)
         rows = _WANTED[audience is None].rows(connection, **wanted)
     else:
         rows = _HAPPENED_AND_WANTED[audience is None].rows(connection, **columns, **wanted)
-    meant, asleep, choices = [], [], set[str]()
+    meant, withouts, asleep = list[UUID](), list[str](), list[UUID]()
     for one, turn_at, without, private, is_in, *key in rows:
         if objection(Standing._make(key), event.needs, private, is_in, now) is None:
             meant.append(one)
-            if without:
-                choices.add(without)
+            withouts.append(without)
             if turn_at is None or turn_at > now:  # else its turn has come, and it is left alone
                 asleep.append(one)
-    if choices:
+    if choices := {*withouts} - {""}:
         variants.freeze(session, event_type, [(event.id, body)], choices)
-    if asleep and connection.dialect.name == "postgresql":
-        _DELIVER_AND_WAKE.run(connection, ids=meant, moment=now, event=event.id, turn=now)
-    elif meant:
-        _DELIVER.run(connection, ids=meant, moment=now, event=event.id)
+    told = {"organization": organization_id, "event": event.id, "moment": now, "ids": meant}
+    if is_sqlite:
+        if meant:
+            _DELIVER[True].run(connection, **told)
         lanes.wake(session, asleep, now)
+    elif asleep:
+        _DELIVER_AND_WAKE.run(connection, **told, withouts=withouts, turn=now)
+    elif meant:
+        _DELIVER[False].run(connection, **told, withouts=withouts)
     return event
 
 
@@ -191,34 +202,34 @@ _HAPPENED_AND_WANTED = {
 }
 _delivery = cast("Table", Delivery.__table__)
 _columns = _delivery.c
-_deliver = insert(_delivery).from_select(
-    [
-        "organization_id",
-        "event_id",
-        "subscription_id",
-        "without",
-        "state",
-        "attempts",
-        "throttles",
-        "created_at",
-        "due_at",
-    ],
-    select(
-        Subscription.organization_id,
-        bindparam("event", type_=_columns.event_id.type),
-        Subscription.id,
-        Subscription.without,
-        literal_column(f"'{DeliveryState.PENDING}'"),
-        literal_column("0"),
-        literal_column("0"),
-        bindparam("moment", type_=_columns.created_at.type),
-        bindparam("moment", type_=_columns.created_at.type),
-    )
-    .where(one_of(Subscription.id, bindparam("ids", type_=Many(Uuid))))
-    .order_by(Subscription.created_at, Subscription.id),
-)
-_DELIVER = Direct(_deliver)
+
+
+def _deliver(meant: FromClause) -> Insert:
+    """Return how a delivery of an event is written for each of these subscriptions."""
+    moment = bindparam("moment", type_=_columns.created_at.type)
+    given = {
+        "organization_id": bindparam("organization", type_=_columns.organization_id.type),
+        "event_id": bindparam("event", type_=_columns.event_id.type),
+        "subscription_id": meant.c.id,
+        "without": meant.c.without,
+        "state": literal_column(f"'{DeliveryState.PENDING}'"),
+        "attempts": literal_column("0"),
+        "throttles": literal_column("0"),
+        "created_at": moment,
+        "due_at": moment,
+    }
+    return insert(_delivery).from_select([*given], select(*given.values()).select_from(meant))
+
+
+_ids = bindparam("ids", type_=Many(Uuid))
+_theirs = select(Subscription.id, Subscription.without).where(one_of(Subscription.id, _ids))
+_told = func.unnest(
+    cast_to(_ids, ARRAY(Uuid)), cast_to(bindparam("withouts", type_=Many(Text)), ARRAY(Text))
+).table_valued(column("id", Uuid), column("without", Text))
+_deliver_told = _deliver(_told.render_derived())
+#: By whether the database is SQLite. To PostgreSQL we tell what we know of them from before.
+_DELIVER = {True: Direct(_deliver(_theirs.subquery())), False: Direct(_deliver_told)}
 #: And wakes those of their lanes that sleep. What new rows refer to is locked at the end of a
 #: statement, so subscriptions come after lanes here; that waits only for who changes or deletes the
 #: id of one, and nobody does.
-_DELIVER_AND_WAKE = Direct(lanes.WAKING.add_cte(_deliver.cte("delivered")))
+_DELIVER_AND_WAKE = Direct(lanes.WAKING.add_cte(_deliver_told.cte("delivered")))

@@ -50,12 +50,11 @@ def test_an_event_goes_to_every_active_subscription_of_its_type(
     organization: Organization,
 ) -> None:
     first = subscribe(URL).subscription
-    clock.advance(1)
     second = subscribe(URL).subscription
     subscribe(URL, "note.gone")
     event = publish()
     made = deliveries(database)
-    assert [one.subscription_id for one in made] == [first.id, second.id]
+    assert sorted(one.subscription_id for one in made) == sorted([first.id, second.id])
     for one in made:
         assert (one.event_id, one.organization_id) == (event.id, organization.id)
         assert (one.state, one.attempts, one.throttles) == ("pending", 0, 0)
