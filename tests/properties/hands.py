@@ -46,6 +46,7 @@ class Hands:
     def start(self) -> None:
         """Begin anew, as a process does that remembers nothing."""
         clock, vault = rising(self.clock), Vault([SecretValue("k" * 64)])
+        self.process_clock = clock
         self.keys = Keys(vault, clock)
         self.leaks = Leaks(vault, clock, Mails(vault), "https://keyhook.example")
         self.verification = Verification(self.database, vault, clock)
@@ -108,7 +109,7 @@ class HandsOverHttp(Hands):
 
     def start(self) -> None:
         super().start()
-        parts = assemble(self.settings, self.clock)
+        parts = assemble(self.settings, self.process_clock)
         parts.services.db.dispose()  # one pool of connections is enough
         services = replace(
             parts.services,
