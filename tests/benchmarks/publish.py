@@ -5,10 +5,13 @@ Run it with `python -m tests.benchmarks.publish`.
 
 import statistics
 import time
+from unittest import mock
 
-from sqlalchemy import text
+from sqlalchemy import literal, select, text
 
+from keystore import prepared
 from keystore.db import writing
+from keystore.prepared import Direct
 from tests.benchmarks.deliver import BENCH, BODY, CLOCK
 from tests.benchmarks.office import OTHER, Office, Sink, databases, sink, until, worker
 from tests.benchmarks.tables import goal, note, spread, table
@@ -44,6 +47,33 @@ def publish(office: Office, events: int) -> tuple[float, float]:
     return statistics.median(alone), statistics.median(whole)
 
 
+def statements(office: Office) -> tuple[float, float]:
+    """Return the median milliseconds that the statements of `publish` for one take, together.
+
+    And what as many take that do nothing.
+    """
+    run, taken, together, idle = prepared._run, list[float](), list[float](), list[float]()
+
+    def timed(*given: object, **more: bool) -> None:
+        begin = time.perf_counter()
+        run(*given, **more)  # type: ignore[arg-type]
+        taken.append((time.perf_counter() - begin) * 1000)
+
+    nothing = Direct(select(literal(1)))
+    with mock.patch.object(prepared, "_run", timed):
+        for _ in range(EVENTS):
+            office.publish(event_type=BENCH)
+            together.append(sum(taken))
+            count = len(taken)
+            taken.clear()
+            with office.database.session() as session, session.begin():
+                for _ in range(count):
+                    nothing.rows(session.connection())
+            idle.append(sum(taken))
+            taken.clear()
+    return statistics.median(together), statistics.median(idle)
+
+
 def arrive(office: Office, place: Sink) -> float:
     """Return the seconds from publishing until one event is at each of the crowd's endpoints."""
     office.forget()
@@ -58,6 +88,7 @@ def arrive(office: Office, place: Sink) -> float:
 
 def main() -> None:
     rows, ones, whole = [], {}, dict[str, float]()
+    parts = dict[str, tuple[float, float]]()
     with sink() as place, databases() as fresh:
         for name, database in fresh():
             office = Office(database)
@@ -66,6 +97,7 @@ def main() -> None:
             publish(office, 20)  # statements are compiled by then
             rounds = [publish(office, EVENTS) for _ in range(ROUNDS)]
             ones[name] = [alone for alone, _ in rounds]
+            parts[name] = statements(office)
             rows.append((f"{name}, for one", rounds))
             url = place.url if place else "https://many.example"
             office.subscribe([f"{url}/{one}" for one in range(CROWD - 1)])
@@ -86,6 +118,11 @@ def main() -> None:
             for name, rounds in rows
         ],
     )
+    for name, (together, idle) in parts.items():
+        note(
+            f"For one on {name}, its statements take {together:.2f} ms; as many that do nothing, "
+            f"{idle:.2f}."
+        )
     for name, seconds in whole.items():
         note(f"One event for {CROWD:,} on {name} has arrived everywhere after {seconds:.1f} s.")
     for name, reached in ones.items():
