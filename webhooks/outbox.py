@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -38,6 +38,7 @@ from keystore.team_models import TeamMember
 from webhooks import lanes, variants
 from webhooks.audiences import in_sight, needed, objection, takes_part
 from webhooks.catalog import EventType
+from webhooks.event_ids import new_event_id
 from webhooks.models import (
     Audience,
     Delivery,
@@ -69,7 +70,7 @@ def publish(
     without subscribers too, as a sample for later ones.
     """
     columns = {
-        "id": uuid4(),
+        "id": new_event_id(now),
         "organization_id": organization_id,
         "type": event_type.name,
         "body": body,

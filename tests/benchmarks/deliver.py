@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import func, insert, make_url, select, text, update
 
@@ -37,6 +37,7 @@ from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 from tests.support.server import free_port
 from webhooks import audiences
 from webhooks.catalog import Catalog, EventType
+from webhooks.event_ids import new_event_id
 from webhooks.models import Attempt, Delivery, DeliveryState, Event, Lane
 from webhooks.settling import Result
 from webhooks.subscriptions import Subscriptions
@@ -198,7 +199,7 @@ def fill(database: Database, url: str) -> None:
     """Subscribe, and put events and their deliveries into the tables, all due."""
     organization, subscriptions = subscribe(database, url)
     now = CLOCK.now()
-    events = [uuid4() for _ in range(DELIVERIES)]
+    events = [new_event_id(CLOCK.now()) for _ in range(DELIVERIES)]
     with database.session() as session, writing(session):
         connection = session.connection()
         audience = audiences.show_to(
