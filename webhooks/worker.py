@@ -113,7 +113,7 @@ class Worker:
         self._under_way = Counter[str]()  # requests, by lane
         self._windows = Windows()
         self._awaited = dict[str, int]()  # lanes that get more once only so many are under way
-        self._is_awaited = False  # whether one of them has come to that
+        self._is_awaited = False  # whether one has come to that, or the last launch is all back
         self._again = 0  # of these, no first tries
         self._launches = 0  # so far
         self._newest = 0  # requests under way of the last launch
@@ -216,7 +216,7 @@ class Worker:
             return False
         return (
             len(self._results) >= self._batch
-            or not self._newest
+            or not self._transport.busy
             or self._is_awaited
             or now - self._oldest_result >= WRITE_DELAY
         )
@@ -330,7 +330,9 @@ class Worker:
 
     def _forget(self, flight: "_Flight") -> None:
         job = flight.job
-        self._newest -= flight.launch == self._launches
+        if flight.launch == self._launches:
+            self._newest -= 1
+            self._is_awaited |= not self._newest
         left = self._under_way[job.lane] - 1
         if left:
             self._under_way[job.lane] = left

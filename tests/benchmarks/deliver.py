@@ -291,10 +291,12 @@ def main() -> None:
             shutil.copy(sqlite_template(), path)
             with fresh_database(f"sqlite:///{path}") as database:
                 on_sqlite.append(by_worker(database, url))
+            path.unlink()
             address = server.create()
             with fresh_database(address) as database:
                 on_postgresql.append(by_worker(database, url))
             server.drop(address)
+        for number in range(ROUNDS):
             # Who goes first changes, so that what the machine does meanwhile falls on both.
             for count in (1, 2) if number % 2 else (2, 1):
                 address = server.create()

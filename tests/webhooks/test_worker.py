@@ -26,7 +26,7 @@ from tests.support.receiver import (
     Receiver,
     Together,
 )
-from tests.webhooks.conftest import MakeWorker, Publish, Subscribe
+from tests.webhooks.conftest import NOTE_GONE, MakeWorker, Publish, Subscribe
 from tests.webhooks.running import attempts, deliveries, running, until
 from webhooks import lanes, leases, visits, windows
 from webhooks import worker as worker_module
@@ -371,6 +371,34 @@ def test_one_that_hangs_does_not_delay_what_is_written_of_those_who_have_answere
         receiver.wait_for(2 * windows.FIRST)
         publish(windows.FIRST)  # of which the one that hangs gets nothing more
         until(lambda: len(attempts(database)) == windows.FIRST + 1)
+        monkeypatch.undo()  # it is to stop at once
+
+
+def test_what_comes_back_long_after_it_was_started_waits_for_company(
+    receiver: Receiver,
+    subscribe: Subscribe,
+    publish: Publish,
+    make_worker: MakeWorker,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each answer of many slow endpoints would be written alone."""
+    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
+    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
+    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
+    receiver.on("/hangs", Hang())
+    receiver.on("/slow", Answer(delay=1.0))
+    subscribe(receiver.url("/hangs"))
+    subscribe(receiver.url("/slow"))
+    subscribe(receiver.url("/quick"), "note.gone")
+    publish()
+    worker = make_worker(timeout=60.0, grace=0.1)
+    with running(worker):
+        receiver.wait_for(2)
+        publish(event_type=NOTE_GONE)
+        until(lambda: len(attempts(database)) == 1)
+        until(lambda: [one.job.attempts for one in worker._results] == [0])
+        assert len(attempts(database)) == 1
         monkeypatch.undo()  # it is to stop at once
 
 
