@@ -1,7 +1,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -325,12 +325,22 @@ def test_an_endpoint_that_answers_is_sent_more_at_once(
         until(lambda: len(receiver.requests) == 3 * windows.FIRST)
 
 
+@pytest.fixture
+def patience() -> Iterator[pytest.MonkeyPatch]:
+    """Until it is undone, no worker does anything only because of the time."""
+    with pytest.MonkeyPatch.context() as patience:
+        patience.setattr(worker_module, "WRITE_DELAY", 60.0)
+        patience.setattr(visits, "IDLE_PAUSE", 60.0)
+        patience.setattr(visits, "DOUBT_PAUSE", 60.0)
+        yield patience
+
+
 def test_one_that_hangs_does_not_delay_what_is_sent_to_those_who_have_answered(
     receiver: Receiver,
     subscribe: Subscribe,
     publish: Publish,
     make_worker: MakeWorker,
-    monkeypatch: pytest.MonkeyPatch,
+    patience: pytest.MonkeyPatch,
 ) -> None:
     """Who begins gets little at once: what waits is then for the answers, not for a clock."""
     receiver.on("/slow", Hang())
@@ -339,13 +349,9 @@ def test_one_that_hangs_does_not_delay_what_is_sent_to_those_who_have_answered(
     many = 6 * windows.FIRST
     for number in range(many):
         publish(number)
-    with monkeypatch.context() as patient:
-        patient.setattr(worker_module, "WRITE_DELAY", 60.0)
-        patient.setattr(visits, "IDLE_PAUSE", 60.0)
-        patient.setattr(visits, "DOUBT_PAUSE", 60.0)
-        with running(make_worker(timeout=60.0, grace=0.1)):
-            until(lambda: sum(one.path == "/quick" for one in receiver.requests) == many)
-            patient.undo()  # it is to stop at once
+    with running(make_worker(timeout=60.0, grace=0.1)):
+        until(lambda: sum(one.path == "/quick" for one in receiver.requests) == many)
+        patience.undo()  # it is to stop at once
     assert sum(one.path == "/slow" for one in receiver.requests) == windows.FIRST
 
 
@@ -355,12 +361,9 @@ def test_one_that_hangs_does_not_delay_what_is_written_of_those_who_have_answere
     publish: Publish,
     make_worker: MakeWorker,
     database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    patience: pytest.MonkeyPatch,
 ) -> None:
     """Results are written when all that was started last is back, whatever else is under way."""
-    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
-    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
-    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
     receiver.on("/slow", Hang())
     receiver.on("/quick", Answer(delay=0.1))  # when there has long been nothing more to look for
     subscribe(receiver.url("/slow"))
@@ -371,7 +374,7 @@ def test_one_that_hangs_does_not_delay_what_is_written_of_those_who_have_answere
         receiver.wait_for(2 * windows.FIRST)
         publish(windows.FIRST)  # of which the one that hangs gets nothing more
         until(lambda: len(attempts(database)) == windows.FIRST + 1)
-        monkeypatch.undo()  # it is to stop at once
+        patience.undo()  # it is to stop at once
 
 
 def test_what_comes_back_long_after_it_was_started_waits_for_company(
@@ -380,12 +383,9 @@ def test_what_comes_back_long_after_it_was_started_waits_for_company(
     publish: Publish,
     make_worker: MakeWorker,
     database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    patience: pytest.MonkeyPatch,
 ) -> None:
     """Else each answer of many slow endpoints would be written alone."""
-    monkeypatch.setattr(worker_module, "WRITE_DELAY", 60.0)
-    monkeypatch.setattr(visits, "IDLE_PAUSE", 60.0)
-    monkeypatch.setattr(visits, "DOUBT_PAUSE", 60.0)
     receiver.on("/hangs", Hang())
     receiver.on("/slow", Answer(delay=1.0))
     subscribe(receiver.url("/hangs"))
@@ -399,7 +399,7 @@ def test_what_comes_back_long_after_it_was_started_waits_for_company(
         until(lambda: len(attempts(database)) == 1)
         until(lambda: [one.job.attempts for one in worker._results] == [0])
         assert len(attempts(database)) == 1
-        monkeypatch.undo()  # it is to stop at once
+        patience.undo()  # it is to stop at once
 
 
 def test_finds_new_work_by_itself_and_old_work_when_its_time_has_come(
