@@ -123,7 +123,7 @@ class Many(TypeDecorator[Sequence[Any]]):
 
 
 def _in_array(item: object) -> str:
-    """Return an item as it stands in the text of one of PostgreSQL's arrays (8.15.6)."""
+    """Return an item as the text of an array has it (PostgreSQL's manual, 8.15.6)."""
     if isinstance(item, str):
         return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(item)
@@ -160,8 +160,8 @@ def _in_json(element: Any, compiler: Any, **options: Any) -> str:
 def _among_array(element: Any, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
     array = ARRAY(values.type.item())
-    # Read once, not for each row; and unseen, or each length is planned for. The cast without says
-    # no more than that it is a list, not a table.
+    # Read once, not for each row; and unseen, or each length is planned for. The outer cast only
+    # says that what is selected is a list, not rows.
     listed = cast_to(unseen(cast_to(values, array)), array)
     of, among = (compiler.process(one, **options) for one in (column, listed))
     return f"({of} = ANY ({among}))"

@@ -111,10 +111,10 @@ class Worker:
             slots=slots, timeout=timeout, allow_networks=allow_networks, authorities=authorities
         )
         self._under_way = Counter[str]()  # requests, by lane
+        self._again = 0  # of these, no first tries
         self._windows = Windows()
         self._awaited = dict[str, int]()  # lanes that get more once only so many are under way
         self._is_awaited = False  # whether one has come to that, or the last launch is all back
-        self._again = 0  # of these, no first tries
         self._launches = 0  # so far
         self._newest = 0  # requests under way of the last launch
         self._results: list[Result] = []  # to be written at the next visit
