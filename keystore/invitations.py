@@ -63,8 +63,7 @@ class Invitations:
         email, now = clean_email(email), self._clock.now()
         with writing(session):
             # One invitation at a time, so that the same address is not invited twice at once.
-            organization = session.get_one(Organization, organization_id, with_for_update=True)
-            ownership.check_admin(session, actor, organization_id)
+            organization = ownership.hold_as_admin(session, actor, organization_id)
             if session.scalars(
                 select(User.id).where(User.email == email, User.organization_id == organization_id)
             ).one_or_none():
@@ -98,8 +97,7 @@ class Invitations:
         Raises NoSuchInvitation.
         """
         with writing(session):
-            organization = session.get_one(Organization, organization_id, with_for_update=True)
-            ownership.check_admin(session, actor, organization_id)
+            organization = ownership.hold_as_admin(session, actor, organization_id)
             invitation = self._held(session, invitation_id, organization_id)
             self._send(session, invitation, organization, inviter)
             self._record(session, invitation, actor, "invitation.renewed")
@@ -111,9 +109,7 @@ class Invitations:
     ) -> Invitation:
         """End an invitation; its link is dead at once. Raises NoSuchInvitation."""
         with writing(session):
-            # Not against those who only refer to it: whoever accepts this one holds it already.
-            session.get_one(Organization, organization_id, with_for_update={"key_share": True})
-            ownership.check_admin(session, actor, organization_id)
+            ownership.hold_as_admin(session, actor, organization_id)
             invitation = self._held(session, invitation_id, organization_id)
             invitation.withdrawn_at = self._clock.now()
             self._record(session, invitation, actor, "invitation.withdrawn")
@@ -154,8 +150,7 @@ class Invitations:
             told = f"There is an account for {user.email} already, and an address has only one."
             with unless_taken(told), writing(session):
                 # The organization first, as whoever renews or takes back an invitation has it.
-                whose = invitation.organization_id
-                session.get_one(Organization, whose, with_for_update={"key_share": True})
+                ownership.hold(session, invitation.organization_id)
                 invitation = self._working(session, token, for_update=True)
                 user.role = invitation.role
                 invitation.accepted_at = self._clock.now()

@@ -165,10 +165,7 @@ class Leaks:
         Raises BeyondMembers for anybody but an admin.
         """
         with writing(session):
-            organization = session.get_one(
-                Organization, organization_id, populate_existing=True, with_for_update=True
-            )
-            ownership.check_admin(session, actor, organization_id)
+            organization = ownership.hold_as_admin(session, actor, organization_id)
             if organization.leak_policy is policy:
                 return
             before, organization.leak_policy = organization.leak_policy, policy

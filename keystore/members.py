@@ -39,10 +39,7 @@ class Members:
         Raises BeyondMembers for anybody but an admin.
         """
         with writing(session):
-            organization = session.get_one(
-                Organization, organization_id, with_for_update={"key_share": True}
-            )
-            ownership.check_admin(session, actor, organization_id)
+            organization = ownership.hold_as_admin(session, actor, organization_id)
             before, organization.members_make_keys = organization.members_make_keys, allowed
             if before is not allowed:
                 audit.record(

@@ -100,6 +100,27 @@ def check_admin(session: Session, actor: Actor, organization_id: UUID) -> None:
             raise BeyondMembers
 
 
+def hold_as_admin(session: Session, actor: Actor, organization_id: UUID) -> Organization:
+    """Return an organization whom nobody else changes meanwhile. Raises BeyondMembers.
+
+    Whoever has waited here for their own end as an admin does not get past it.
+    """
+    organization = hold(session, organization_id)
+    check_admin(session, actor, organization_id)
+    return organization
+
+
+def hold(session: Session, organization_id: UUID) -> Organization:
+    """Return an organization; until the end of the transaction nobody else holds it.
+
+    Never against those who only refer to it, as every row of its log does: they may hold what
+    this transaction wants next.
+    """
+    return session.get_one(
+        Organization, organization_id, populate_existing=True, with_for_update={"key_share": True}
+    )
+
+
 def visible(session: Session, actor: Actor, organization_id: UUID) -> ColumnElement[bool]:
     """Return the condition for the keys that somebody sees.
 

@@ -27,7 +27,7 @@ from keystore.errors import BadMail, LastAdmin, NoSuchPerson, NotOneself, SignIn
 from keystore.key_events import OnEvent, Revoked
 from keystore.letters import Letter
 from keystore.mail import Mails
-from keystore.models import Key, Organization, Role, SignIn, User
+from keystore.models import Key, Role, SignIn, User
 from keystore.rotation import KeyState
 
 log = logging.getLogger(__name__)
@@ -179,13 +179,8 @@ class People:
 
     @staticmethod
     def _locked(session: Session, user_id: UUID, organization_id: UUID, actor: Actor) -> User:
-        """Return a person for an admin; one change at a time to who an organization's admins are.
-
-        So whoever has waited here for their own end as an admin does not get past it.
-        """
-        # Not against those who only refer to it: they may hold a person whom we want next.
-        session.get_one(Organization, organization_id, with_for_update={"key_share": True})
-        ownership.check_admin(session, actor, organization_id)
+        """Return a person for an admin; who an organization's admins are changes once at a time."""
+        ownership.hold_as_admin(session, actor, organization_id)
         user = session.get(User, user_id, populate_existing=True)
         if user is None or user.organization_id != organization_id:
             raise NoSuchPerson

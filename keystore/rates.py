@@ -101,13 +101,7 @@ class Rates:
         """
         self.check(limit)
         with writing(session):
-            organization = session.get_one(
-                Organization,
-                organization_id,
-                populate_existing=True,
-                with_for_update={"key_share": True},
-            )
-            ownership.check_admin(session, actor, organization_id)
+            organization = ownership.hold_as_admin(session, actor, organization_id)
             before, organization.rate_limit = organization.rate_limit, limit
             if before != limit:
                 audit.record(

@@ -13,7 +13,7 @@ from keystore.clock import Clock
 from keystore.db import writing
 from keystore.errors import NameTaken, NoSuchPerson, NoSuchTeam
 from keystore.keys import clean_name
-from keystore.models import Organization, User
+from keystore.models import User
 from keystore.team_models import Team, TeamMember
 
 
@@ -128,8 +128,7 @@ class Teams:
     @staticmethod
     def _hold(session: Session, organization_id: UUID, actor: Actor) -> None:
         """Let one change at a time be made to an organization's teams, by an admin."""
-        session.get_one(Organization, organization_id, with_for_update={"key_share": True})
-        ownership.check_admin(session, actor, organization_id)
+        ownership.hold_as_admin(session, actor, organization_id)
 
     @staticmethod
     def _found(session: Session, team_id: UUID, organization_id: UUID) -> Team:

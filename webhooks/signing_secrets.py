@@ -13,12 +13,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from keystore import audit
+from keystore import audit, ownership
 from keystore.audit import Actor
 from keystore.clock import Clock
 from keystore.credentials import SecretValue
 from keystore.db import writing
-from keystore.models import Organization
 from keystore.scopes import Rights
 from keystore.vault import Vault
 from webhooks import held, signing
@@ -171,7 +170,7 @@ class SigningSecrets:
     @staticmethod
     def _held(session: Session, organization_id: UUID) -> SigningSecret | None:
         """Return what there is; whoever else wants to change it waits, also for a first one."""
-        session.get_one(Organization, organization_id, with_for_update={"key_share": True})
+        ownership.hold(session, organization_id)
         return session.get(SigningSecret, organization_id, populate_existing=True)
 
     def _record(self, session: Session, actor: Actor, action: str, organization_id: UUID) -> None:

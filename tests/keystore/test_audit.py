@@ -1,5 +1,7 @@
 """What is written down: with whom, in which transaction, and never with a secret."""
 
+from functools import partial
+from itertools import count
 from random import Random
 from uuid import uuid4
 
@@ -13,8 +15,11 @@ from keystore.credentials import SecretValue
 from keystore.db import Database, writing
 from keystore.errors import BadName, GenerationConflict, KeyNotFound, NameMismatch, NameTaken
 from keystore.keys import Issued, Keys
-from keystore.models import AuditEvent, Organization, Outcome
+from keystore.models import AuditEvent, Organization, Outcome, Role
+from keystore.rotation import LeakPolicy
+from keystore.services import Services
 from keystore.trail import Filter, page, verify
+from tests.properties.together import interleaved
 
 ADA = Actor("user", "ada@northwind.example", "1", "192.0.2.7", "Firefox/150.0")
 CLERK = Actor("cli", "clerk", agent="Firefox/150.0")
@@ -172,6 +177,52 @@ def test_an_organization_that_does_not_exist_has_no_log(
 ) -> None:
     with database.session() as session, pytest.raises(KeyNotFound):
         keys.delete(session, issued.key.id, organization_id=uuid4(), actor=SYSTEM)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", ["invites", "invites again", "chooses"])
+def test_who_is_refused_and_who_holds_the_organization_wait_in_no_circle(
+    services: Services, organization: Organization, clock: ManualClock, change: str
+) -> None:
+    """On PostgreSQL alone: SQLite lets one write at a time, so nobody meets another."""
+
+    def be_refused() -> None:
+        with services.db.session() as session:
+            audit.refuse(
+                session,
+                clock.now(),
+                ADA,
+                "thing.done",
+                organization_id=organization.id,
+                subject_type="organization",
+                subject_id=organization.id,
+            )
+
+    def act(number: int) -> None:
+        by = {"organization_id": organization.id, "actor": SYSTEM}
+        with services.db.session() as session:
+            if change == "chooses":
+                policy = list(LeakPolicy)[number % 2]
+                services.leaks.set_policy(session, policy=policy, **by)  # type: ignore[arg-type]
+                return
+            email = "bob@northwind.example" if change == "invites again" else f"{number}@n.example"
+            services.invitations.invite(
+                session,
+                email=email,
+                role=Role.MEMBER,
+                inviter="Ada",
+                **by,  # type: ignore[arg-type]
+            )
+
+    act(0)
+    for statement in count(1):
+        came, went_so_far = interleaved(
+            services.db.engine, be_refused, partial(act, statement), statement
+        )
+        assert came == (None, None), statement
+        if not went_so_far:
+            break
+    assert statement > 3
 
 
 @pytest.mark.parametrize("cut", [0, 23])

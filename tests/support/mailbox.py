@@ -30,7 +30,7 @@ class Letter:
 
 
 def letters(database: Database, vault: Vault) -> list[Letter]:
-    """Return all mails that wait, in the order in which they were posted."""
+    """Return all mails that wait, oldest first; those of one moment in any order."""
     with database.session() as session:
         waiting = session.scalars(
             select(Mail).where(Mail.sealed_text.is_not(None)).order_by(Mail.created_at)
