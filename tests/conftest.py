@@ -50,8 +50,9 @@ from keystore.uses import Uses
 from keystore.vault import Vault
 from keystore.verification import Verification
 from tests.support.answers import overhear_answers
+from tests.support.apps import make_quickly
 from tests.support.canaries import Canaries, log_to
-from tests.support.databases import PostgreSQL, content, fresh_database, sqlite_template
+from tests.support.databases import PostgreSQL, fresh_database, sqlite_template
 from tests.support.issued import FILE, overhear
 
 settings.register_profile(
@@ -71,6 +72,7 @@ CANARIES = Canaries()
 
 
 def pytest_configure() -> None:
+    make_quickly()
     overhear(CANARIES.issue, seeded=False)
     overhear_answers(CANARIES)
     log_to(CANARIES)
@@ -125,8 +127,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         server: PostgreSQL = request.getfixturevalue("postgresql")
         url = server.create()
         yield url
-        CANARIES.trace("a PostgreSQL database", content(url))
-        server.drop(url)
+        CANARIES.trace("a PostgreSQL database", server.drop(url))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import update
@@ -46,7 +47,8 @@ def stored(database: Database) -> bytes:
     if database.is_sqlite:
         path = Path(str(database.engine.url.database))
         return path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
-    return content(database.url)
+    with psycopg.connect(database.url.replace("+psycopg", "", 1)) as connection:
+        return content(connection)
 
 
 def test_s1_a_database_holds_no_part_of_a_secret_unless_it_was_planted(

@@ -15,10 +15,14 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Dialect
 
 from keystore.db import Database
 
 _numbers = itertools.count(1)
+#: What statements become, for all databases of one kind: it is kept by dialect.
+_compiled: dict[Any, Any] = {}
+_dialects: dict[str, Dialect] = {}
 
 # Keys between the tables are not looked at meanwhile, as nothing is left in the end.
 _EMPTY = """
@@ -35,12 +39,14 @@ BEGIN
     END LOOP;
 END $$
 """
+#: Other tables, columns or indexes have other numbers, and a copy has those of its template.
 _SHAPE = """
-SELECT table_name, column_name, data_type, is_nullable, column_default
-FROM information_schema.columns WHERE table_schema = 'public'
-UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes WHERE schemaname = 'public'
-UNION ALL SELECT version_num, '', '', '', '' FROM alembic_version
-ORDER BY 1, 2, 3
+SELECT version_num, (
+    SELECT md5(string_agg(concat_ws(' ', attrelid, attnum, atttypid, attnotnull, atthasdef), ','
+                          ORDER BY attrelid, attnum))
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace
+) FROM alembic_version
 """
 
 
@@ -87,29 +93,33 @@ class PostgreSQL:
             database = Database(self.url(name))
             database.upgrade()
             database.dispose()
-            self._template, self._shape = name, self._shape_of(name)
+            with psycopg.connect(
+                self._server.get_uri(database=name), autocommit=True
+            ) as connection:
+                self._template, self._shape = name, _emptied(connection)
         if self._idle:
             return self.url(self._idle.pop())
         name = f"keyhook_test_{next(_numbers)}"
         self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         return self.url(name)
 
-    def drop(self, url: str) -> None:
-        """Take a database back. Emptying one is much faster than making one, so it is kept."""
+    def drop(self, url: str) -> bytes:
+        """Take a database back, and return all that was stored in it.
+
+        Emptying one is much faster than making one, so it is kept.
+        """
         name = url.split("?", 1)[0].rsplit("/", 1)[1]
         self._admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
         )
-        if self._shape_of(name) == self._shape:
+        with psycopg.connect(self._server.get_uri(database=name), autocommit=True) as connection:
+            rows = content(connection)
+            shape = _emptied(connection)
+        if shape == self._shape:
             self._idle.append(name)
         else:  # a test of migrations, say, has left other tables behind
             self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def _shape_of(self, name: str) -> list[tuple[Any, ...]]:
-        """Empty a database and return what tables, columns and indexes it has."""
-        with psycopg.connect(self._server.get_uri(database=name), autocommit=True) as connection:
-            connection.execute(_EMPTY)
-            return connection.execute(_SHAPE).fetchall()
+        return rows
 
     def url(self, name: str) -> str:
         uri: str = self._server.get_uri(database=name)
@@ -123,25 +133,37 @@ class PostgreSQL:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
-def content(url: str) -> bytes:
+def _emptied(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """Empty a database and return what tells of its tables, columns and indexes."""
+    connection.execute(_EMPTY)
+    return connection.execute(_SHAPE).fetchall()
+
+
+def content(connection: psycopg.Connection[Any]) -> bytes:
     """Return all rows of all tables of a PostgreSQL database as the bytes that were stored."""
     found = bytearray()
-    with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:
-        tables = connection.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for (table,) in tables:
-            statement = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.SQL(table))
-            with connection.cursor().copy(statement) as rows:
-                for part in rows:
-                    found += part
+    tables = connection.execute(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    ).fetchall()
+    for (table,) in tables:
+        statement = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.SQL(table))
+        with connection.cursor().copy(statement) as rows:
+            for part in rows:
+                found += part
     return bytes(found)
 
 
 @contextmanager
 def fresh_database(url: str) -> Iterator[Database]:
+    """Open a database. What was compiled for others of its kind is not compiled again."""
     database = Database(url)
+    engine = database.engine
+    if engine.name not in _dialects:
+        with engine.connect():  # before this a dialect does not know its server
+            _dialects[engine.name] = engine.dialect
+    engine.dialect = _dialects[engine.name]
+    engine.update_execution_options(compiled_cache=_compiled)
     try:
         yield database
     finally:
