@@ -21,7 +21,7 @@ import click
 from flask import Flask
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from connector import logs, metrics
 from connector.app import Parts, assemble, create_app
@@ -79,7 +79,7 @@ def serve(
     others = [one.name for one in threading.enumerate() if one is not threading.current_thread()]
     if others:
         raise RuntimeError(f"other threads run, and a fork would hold their locks: {others}")
-    server = Server(
+    server = Supervisor(
         "keyhook",
         address=host,
         port=port,
@@ -100,6 +100,21 @@ def serve(
             counts=Path(folder) if workers > 1 else None,
         )
         server.serve(target_loader=load, wrap_loader=False)
+
+
+class Supervisor(MPServer):
+    """granian's, which may also be told to stop while it is being told.
+
+    `make`, say, passes SIGTERM on to whoever has had it already, as part of its process group.
+    """
+
+    def signal_handler_interrupt(self, *given: Any, **more: Any) -> None:
+        """Take note of the first signal; nothing more would come of another.
+
+        It would wait for a lock that the first one holds, in the same thread, for ever.
+        """
+        if not self.interrupt_signal:
+            super().signal_handler_interrupt(*given, **more)  # type: ignore[no-untyped-call]
 
 
 def settle() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -379,6 +380,26 @@ def test_nothing_is_forked_while_another_thread_may_hold_a_lock() -> None:
     finally:
         over.set()
         thread.join()
+
+
+def test_told_to_stop_while_it_is_being_told_the_supervisor_stops() -> None:
+    """In a process of its own: it would wait for itself."""
+    story = """
+import signal
+from connector.serving import Supervisor
+
+supervisor = Supervisor("keyhook")
+signal.signal(signal.SIGTERM, supervisor.signal_handler_interrupt)
+told = supervisor.main_loop_interrupt
+notify = told._cond.notify_all
+told._cond.notify_all = lambda: [signal.raise_signal(signal.SIGTERM), notify()]
+signal.raise_signal(signal.SIGTERM)
+print(supervisor.interrupt_signal, told.is_set())
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert said.stdout == "True True\n"
 
 
 def test_the_collector_passes_over_what_was_there_at_the_start() -> None:
