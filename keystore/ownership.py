@@ -101,7 +101,7 @@ def check_admin(session: Session, actor: Actor, organization_id: UUID) -> None:
 
 
 def hold_as_admin(session: Session, actor: Actor, organization_id: UUID) -> Organization:
-    """Return an organization whom nobody else changes meanwhile. Raises BeyondMembers.
+    """Return an organization, held, for an admin to change. Raises BeyondMembers.
 
     Whoever has waited here for their own end as an admin does not get past it.
     """

@@ -179,7 +179,7 @@ class People:
 
     @staticmethod
     def _locked(session: Session, user_id: UUID, organization_id: UUID, actor: Actor) -> User:
-        """Return a person for an admin; who an organization's admins are changes once at a time."""
+        """Return a person for an admin; one at a time may change who is an admin."""
         ownership.hold_as_admin(session, actor, organization_id)
         user = session.get(User, user_id, populate_existing=True)
         if user is None or user.organization_id != organization_id:
