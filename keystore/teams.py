@@ -57,7 +57,7 @@ class Teams:
             id=uuid4(), organization_id=organization_id, name=name, created_at=self._clock.now()
         )
         with writing(session):
-            self._hold(session, organization_id, actor)
+            ownership.hold_as_admin(session, actor, organization_id)
             taken = select(Team.id).where(
                 Team.organization_id == organization_id, Team.name == name
             )
@@ -80,7 +80,7 @@ class Teams:
         """Say who is in a team: these people and nobody else. Raises NoSuchTeam, NoSuchPerson."""
         wanted = set(people)
         with writing(session):
-            self._hold(session, organization_id, actor)
+            ownership.hold_as_admin(session, actor, organization_id)
             team = self._found(session, team_id, organization_id)
             ours = set(
                 session.scalars(
@@ -118,17 +118,12 @@ class Teams:
         Raises NoSuchTeam.
         """
         with writing(session):
-            self._hold(session, organization_id, actor)
+            ownership.hold_as_admin(session, actor, organization_id)
             team = self._found(session, team_id, organization_id)
             session.execute(delete(TeamMember).where(TeamMember.team_id == team_id))
             session.delete(team)
             self._record(session, team, actor, "team.deleted")
         return team
-
-    @staticmethod
-    def _hold(session: Session, organization_id: UUID, actor: Actor) -> None:
-        """Let one change at a time be made to an organization's teams, by an admin."""
-        ownership.hold_as_admin(session, actor, organization_id)
 
     @staticmethod
     def _found(session: Session, team_id: UUID, organization_id: UUID) -> Team:
